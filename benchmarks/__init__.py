@@ -1,0 +1,1 @@
+"""Scores: protocols, cells, tables, the gate; the only room that knows methods and data."""

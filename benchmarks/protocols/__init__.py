@@ -1,0 +1,1 @@
+"""Evaluation protocols, one versioned file each, run on frozen methods."""

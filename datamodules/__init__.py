@@ -1,0 +1,1 @@
+"""Datasets and their stand-ins: each one a LightningDataModule."""

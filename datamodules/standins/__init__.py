@@ -1,0 +1,1 @@
+"""Procedural twins of the licensed datasets, with the true factors."""

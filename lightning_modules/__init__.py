@@ -1,0 +1,1 @@
+"""Methods: each one a LightningModule that splits a picture into *where* and *what*."""

@@ -1,0 +1,1 @@
+"""Controls: what a method has to beat before its number means anything."""

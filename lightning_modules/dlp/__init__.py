@@ -1,0 +1,1 @@
+"""Deep Latent Particles (Daniel and Tamar, ICML 2022)."""

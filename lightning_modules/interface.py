@@ -1,0 +1,127 @@
+"""What a method can do: the base LightningModule and the capabilities that protocols ask for.
+
+A method declares a capability by having its method; nothing is registered. A protocol asks with
+``isinstance(method, HasKeypoints)`` and scores ``n/a`` where the answer is no.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+Batch = dict[str, Any]
+"""A batch of a datamodule: ``image`` (B, C, H, W) float32 in [0, 1], ``index`` (B,) int64, ..."""
+
+
+class Keypoints(NamedTuple):
+    """Points in (x, y) order, [-1, 1], with the logarithm of their variance where known.
+
+    Shapes: ``mean`` (B, K, 2); ``log_variance`` (B, K, 2) or None.
+    """
+
+    mean: Tensor
+    log_variance: Tensor | None
+
+
+class Codes(NamedTuple):
+    """The two codes of a picture; an entangled method gives the same tensor twice."""
+
+    where: Tensor
+    what: Tensor
+
+
+@runtime_checkable
+class HasKeypoints(Protocol):
+    """Finds points in a picture."""
+
+    def keypoints(self, image: Tensor) -> Keypoints:
+        """Points of ``image`` (B, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasDeformation(Protocol):
+    """Explains a picture by a dense displacement field."""
+
+    def deformation(self, image: Tensor) -> Tensor:
+        """Displacement (B, 2, H, W), (x, y) in units where the picture spans [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasCodes(Protocol):
+    """Encodes a picture into codes."""
+
+    def encode(self, image: Tensor) -> Codes:
+        """Codes of ``image`` (B, C, H, W) in [0, 1], batch first."""
+        ...
+
+
+@runtime_checkable
+class HasDecoder(Protocol):
+    """Paints a picture from codes."""
+
+    def decode(self, codes: Codes) -> Tensor:
+        """Picture (B, C, H, W); values may leave [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasReconstruction(Protocol):
+    """Paints a picture again from what it kept of it."""
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """Reconstruction of ``image``, same shape; values may leave [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasPrediction(Protocol):
+    """Continues a clip."""
+
+    def predict(self, clip: Tensor, horizon: int) -> Tensor:
+        """The ``horizon`` frames (B, horizon, C, H, W) that follow ``clip`` (B, T, C, H, W)."""
+        ...
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """Draws pictures from its prior."""
+
+    def sample(self, n: int) -> Tensor:
+        """``n`` pictures (n, C, H, W)."""
+        ...
+
+
+class Method(pl.LightningModule):
+    """Base of every method: losses in, logged losses out.
+
+    A subclass calls ``save_hyperparameters()`` first (plain numbers and strings only, so that
+    checkpoints load with ``weights_only=True``), builds its networks, and implements `losses`
+    and `configure_optimizers`.
+    """
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Minimise ``loss``; log every term as ``train/<term>``."""
+        losses = self.losses(batch)
+        self._log_losses("train", losses, len(batch["index"]))
+        return losses["loss"]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log every term as ``val/<term>``, averaged over the validation pictures."""
+        self._log_losses("val", self.losses(batch), len(batch["index"]))
+
+    def _log_losses(self, stage: str, losses: dict[str, Tensor], batch_size: int) -> None:
+        self.log_dict(
+            {f"{stage}/{name}": value.detach() for name, value in losses.items()},
+            batch_size=batch_size,
+            on_step=False,
+            on_epoch=True,
+        )

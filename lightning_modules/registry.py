@@ -1,0 +1,58 @@
+"""Method id -> class, imported on first use; outside packages join by an entry point.
+
+An outside package adds a method with, in its ``pyproject.toml``::
+
+    [project.entry-points."whatwhere.methods"]
+    my_method = "my_package.module:MyMethod"
+"""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Final
+
+from lightning_modules.interface import Method
+
+METHODS: Final[dict[str, str]] = {
+    "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
+    "fixed_points": "lightning_modules.controls.points:FixedPoints",
+    "random_points": "lightning_modules.controls.points:RandomPoints",
+    "pca": "lightning_modules.controls.pca:PixelPCA",
+}
+
+
+class UnknownMethodError(ValueError):
+    """No method has this id."""
+
+
+def _targets() -> dict[str, str]:
+    outside = {point.name: point.value for point in entry_points(group="whatwhere.methods")}
+    return outside | METHODS
+
+
+def ids() -> list[str]:
+    """All method ids, sorted."""
+    return sorted(_targets())
+
+
+def load(method_id: str) -> type[Method]:
+    """The class of a method.
+
+    Raises:
+        UnknownMethodError: no method has this id; the message names the nearest ones.
+        TypeError: the target is no subclass of `Method`.
+    """
+    targets = _targets()
+    if method_id not in targets:
+        near = difflib.get_close_matches(method_id, targets) or ids()
+        raise UnknownMethodError(
+            f"unknown method '{method_id}'; did you mean {', '.join(near)}? "
+            "`whatwhere list` shows all methods"
+        )
+    module, _, name = targets[method_id].partition(":")
+    found = getattr(import_module(module), name)
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise TypeError(f"method '{method_id}': {targets[method_id]} is not a subclass of Method")
+    return found
