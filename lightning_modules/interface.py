@@ -6,7 +6,6 @@ A method declares a capability by having its method; nothing is registered. A pr
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
@@ -104,9 +103,19 @@ class Method(pl.LightningModule):
     and `configure_optimizers`.
     """
 
-    @abstractmethod
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged."""
+        """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged.
+
+        Raises:
+            NotImplementedError: the method is not trained by a loss (it then has a
+                ``training_step`` of its own).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither losses nor a training_step")
+
+    @classmethod
+    def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Settle arguments that depend on this machine before a cell is named after them."""
+        return arguments
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise ``loss``; log every term as ``train/<term>``."""

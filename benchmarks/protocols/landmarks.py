@@ -1,0 +1,217 @@
+"""Landmark regression on frozen keypoints: the MAFL protocol, version 1.
+
+A linear map, fitted by least squares in float64 on the labelled training pictures, takes a
+picture's keypoints in [-1, 1] to its landmarks. The error is the distance between predicted and
+true landmark over the distance of the two eyes (landmarks 0 and 1), averaged over landmarks and
+test pictures, in percent (Thewlis et al. 2017; Jakab et al. 2018; Daniel and Tamar 2022).
+
+The papers fit no intercept, and that is the headline here too. DLP's variance variant concatenates
+the log-variance of a background particle that is the same in every picture: a hidden intercept.
+So each input set is scored with and without one, and ``nme_var_b`` is what the paper calls "Ours+".
+
+What is selected on what: the weights of the last epoch are scored; nothing is chosen on the test
+pictures. The certain particles are chosen on the training pictures.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
+from datamodules.interface import DataModule
+from lightning_modules.interface import HasCodes, HasKeypoints, Method
+
+VERSION: Final = 1
+SUBSET: Final = 10
+SHOWN: Final = 16
+_RESAMPLES: Final = 2000
+
+Array = np.ndarray
+
+
+class Inputs(NamedTuple):
+    """What a frozen method says of N pictures, in float64, and their landmarks.
+
+    Shapes: ``where`` (N, D), the flattened keypoints (x, y) or code; ``log_variance`` (N, D) or
+    None; ``landmarks`` (N, L, 2).
+    """
+
+    where: Array
+    log_variance: Array | None
+    landmarks: Array
+
+
+def predict(train: Array, landmarks: Array, test: Array, *, intercept: bool) -> Array:
+    """Least-squares landmarks of ``test``.
+
+    Columns may be constant or repeated: the solution of smallest norm is taken.
+
+    Args:
+        train: inputs (N, D).
+        landmarks: their landmarks (N, L, 2).
+        test: inputs (M, D).
+        intercept: add a column of ones.
+
+    Returns:
+        (M, L, 2).
+    """
+    if intercept:
+        train = np.hstack([train, np.ones((len(train), 1))])
+        test = np.hstack([test, np.ones((len(test), 1))])
+    weights, *_ = np.linalg.lstsq(train, landmarks.reshape(len(landmarks), -1), rcond=None)
+    return (test @ weights).reshape(len(test), -1, 2)
+
+
+def interocular_errors(predicted: Array, landmarks: Array) -> Array:
+    """Distance to the true landmarks over the distance of the eyes, in percent.
+
+    Args:
+        predicted: (N, L, 2).
+        landmarks: (N, L, 2), eyes first.
+
+    Returns:
+        (N, L).
+
+    Raises:
+        ValueError: the two eyes of a picture coincide.
+    """
+    eyes = np.linalg.norm(landmarks[:, 0] - landmarks[:, 1], axis=-1)
+    if not (eyes > 0).all():
+        raise ValueError(
+            f"test pictures {np.flatnonzero(eyes <= 0)[:8]} have both eyes in one place"
+        )
+    errors: Array = np.linalg.norm(predicted - landmarks, axis=-1) / eyes[:, None] * 100
+    return errors
+
+
+def bootstrap_interval(per_image: Array) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean over test pictures."""
+    found = stats.bootstrap(
+        (per_image,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=0
+    )
+    low, high = found.confidence_interval
+    return float(low), float(high)
+
+
+def sparsification(error: Array, uncertainty: Array) -> tuple[Array, Array]:
+    """Mean error of what is left as the most uncertain pictures are removed, and as the worst are.
+
+    Args:
+        error: (N,).
+        uncertainty: (N,).
+
+    Returns:
+        Two curves (N,): entry i is the mean over all but the i removed, relative to the mean over
+        all. The second, the oracle, removes by the error itself.
+    """
+
+    def curve(order: Array) -> Array:
+        kept = error[order]
+        mean: Array = np.cumsum(kept) / np.arange(1, len(kept) + 1)
+        return mean[::-1] / error.mean()
+
+    return curve(np.argsort(uncertainty, kind="stable")), curve(np.argsort(error, kind="stable"))
+
+
+@torch.no_grad()
+def collect(method: Method, data: DataModule, split: str, device: torch.device) -> Inputs:
+    """Run a frozen method over one labelled split, in order.
+
+    Raises:
+        NotApplicableError: the method has neither keypoints nor codes.
+    """
+    where, spread, landmarks = [], [], []
+    for loaded in data.eval_dataloader(split):
+        batch = data.to_batch(loaded, device)
+        if isinstance(method, HasKeypoints):
+            mean, log_variance = method.keypoints(batch["image"])
+        elif isinstance(method, HasCodes):
+            mean, log_variance = method.encode(batch["image"]).where, None
+        else:
+            raise NotApplicableError(f"{type(method).__name__} has neither keypoints nor codes")
+        where.append(mean.flatten(1).double().cpu().numpy())
+        if log_variance is not None:
+            spread.append(log_variance.flatten(1).double().cpu().numpy())
+        landmarks.append(batch["landmarks"].double().cpu().numpy())
+    return Inputs(
+        np.concatenate(where), np.concatenate(spread) if spread else None, np.concatenate(landmarks)
+    )
+
+
+def score(train: Inputs, test: Inputs) -> ProtocolResult:
+    """All numbers of the protocol from the two splits' inputs."""
+    columns = {"": (train.where, test.where)}
+    if train.log_variance is not None and test.log_variance is not None:
+        columns["_var"] = (
+            np.hstack([train.where, train.log_variance]),
+            np.hstack([test.where, test.log_variance]),
+        )
+        columns |= _subsets(train, test)
+    metrics: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    arrays: dict[str, Array] = {}
+    for name, (fit_on, run_on) in columns.items():
+        for suffix, intercept in (("", False), ("_b", True)):
+            if suffix and name not in ("", "_var"):
+                continue
+            predicted = predict(fit_on, train.landmarks, run_on, intercept=intercept)
+            per_image = interocular_errors(predicted, test.landmarks).mean(1)
+            metric = f"nme{name}{suffix}"
+            metrics[metric] = float(per_image.mean())
+            intervals[metric] = bootstrap_interval(per_image)
+            if metric == "nme":
+                arrays = {"test_predicted": predicted[:SHOWN], "per_image_error": per_image}
+    if test.log_variance is not None:
+        uncertainty = test.log_variance.mean(1)
+        error = arrays["per_image_error"]
+        by_variance, oracle = sparsification(error, uncertainty)
+        metrics["var_error_spearman"] = float(stats.spearmanr(uncertainty, error).statistic)
+        metrics["ause"] = float((by_variance - oracle).mean())
+        arrays["sparsification"] = np.stack([by_variance, oracle])
+    return ProtocolResult(metrics, intervals, arrays)
+
+
+def _subsets(train: Inputs, test: Inputs) -> dict[str, tuple[Array, Array]]:
+    """Positions of the most and least certain particles, by mean log-variance on training."""
+    assert train.log_variance is not None
+    particles = train.log_variance.mean(0).reshape(-1, 2).sum(1)
+    order = np.argsort(particles, kind="stable")
+    chosen = {"_certain10": order[:SUBSET], "_uncertain10": order[-SUBSET:]}
+    return {
+        name: (
+            train.where.reshape(len(train.where), -1, 2)[:, which].reshape(len(train.where), -1),
+            test.where.reshape(len(test.where), -1, 2)[:, which].reshape(len(test.where), -1),
+        )
+        for name, which in chosen.items()
+    }
+
+
+def evaluate(
+    method: Method, data: DataModule, *, device: torch.device, seed: int
+) -> ProtocolResult:
+    """Score a frozen method on ``train`` and ``test`` of a dataset with landmarks.
+
+    ``arrays`` holds, for the first pictures of the test split: ``test_images`` (n, H, W, 3) uint8,
+    ``test_landmarks``, ``test_predicted`` (n, L, 2), ``test_keypoints`` and ``test_log_variance``
+    (n, K, 2) where the method has keypoints; for all of them ``per_image_error`` (N,), percent, and
+    ``sparsification`` (2, N): by variance, by the oracle.
+
+    Raises:
+        NotApplicableError: the method has neither keypoints nor codes.
+    """
+    method = method.to(device).eval()
+    test = collect(method, data, "test", device)
+    result = score(collect(method, data, "train", device), test)
+    arrays = dict(result.arrays)
+    images = next(iter(data.eval_dataloader("test")))["image"][:SHOWN]
+    arrays["test_images"] = images.permute(0, 2, 3, 1).cpu().numpy()
+    arrays["test_landmarks"] = test.landmarks[:SHOWN]
+    if isinstance(method, HasKeypoints):
+        arrays["test_keypoints"] = test.where[:SHOWN].reshape(len(images), -1, 2)
+        if test.log_variance is not None:
+            arrays["test_log_variance"] = test.log_variance[:SHOWN].reshape(len(images), -1, 2)
+    return ProtocolResult(result.metrics, result.intervals, arrays)

@@ -1,0 +1,86 @@
+"""Principal components of pixels: what a linear code of the same size knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lightning_modules.interface import Batch, Codes, Method
+
+
+class PixelPCA(Method):
+    """PCA of pictures shrunk to a small side, learned in one pass over the unlabelled pictures.
+
+    Sums and products are gathered batch by batch in float64 and solved at the epoch's end, so the
+    result is exact and does not depend on the order of the pictures.
+
+    Args:
+        n_components: length of the code.
+        image_size: side of the picture, pixels.
+        side: side to which a picture is shrunk by area averaging first.
+    """
+
+    def __init__(self, n_components: int = 60, image_size: int = 64, side: int = 32) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.side = min(side, image_size)
+        size = 3 * self.side**2
+        if n_components > size:
+            raise ValueError(f"n_components {n_components} exceeds the {size} values of a picture")
+        self.mean: Tensor
+        self.components: Tensor
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("components", torch.zeros(n_components, size))
+        self._reset()
+
+    def _reset(self) -> None:
+        self._count = 0
+        self._sum: Tensor | None = None
+        self._products: Tensor | None = None
+
+    def _pixels(self, image: Tensor) -> Tensor:
+        return F.interpolate(image, size=(self.side, self.side), mode="area").flatten(1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """Gather sums and products of one batch."""
+        pixels = self._pixels(batch["image"]).double()
+        self._count += len(pixels)
+        total, products = pixels.sum(0), pixels.T @ pixels
+        self._sum = total if self._sum is None else self._sum + total
+        self._products = products if self._products is None else self._products + products
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Nothing to log."""
+
+    def on_train_epoch_end(self) -> None:
+        """Solve for the components of largest variance."""
+        if self._sum is None or self._products is None:
+            return
+        mean = self._sum / self._count
+        covariance = self._products / self._count - mean.outer(mean)
+        _, vectors = torch.linalg.eigh(covariance)
+        count = len(self.components)
+        self.mean.copy_(mean)
+        self.components.copy_(vectors[:, -count:].T.flip(0))
+        self._reset()
+
+    def configure_optimizers(self) -> Any:
+        """No optimiser."""
+        return None
+
+    def encode(self, image: Tensor) -> Codes:
+        """Scores (B, n_components): one entangled code, given as both."""
+        code = (self._pixels(image) - self.mean) @ self.components.T
+        return Codes(code, code)
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """The picture as its components tell it, at the full size."""
+        small = (self.encode(image).where @ self.components + self.mean).view(
+            len(image), 3, self.side, self.side
+        )
+        size = list(image.shape[-2:])
+        return F.interpolate(small, size=size, mode="bilinear", align_corners=False)

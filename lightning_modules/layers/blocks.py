@@ -1,0 +1,137 @@
+"""Convolution blocks and multilayer perceptrons with the initialisation of the DLP paper's code."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Norm = Literal["batch", "group"]
+Activation = Literal["relu", "leaky_relu"]
+
+_CONV_STD = 0.01
+
+
+def normalisation(kind: Norm, channels: int) -> nn.Module:
+    """Normalisation of a feature map (B, C, H, W).
+
+    ``group`` has groups of at least four channels and does not depend on the batch: training and
+    evaluation compute the same function, which matters at small batches.
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    groups = next(
+        g for g in (8, 4, 2, 1) if channels % g == 0 and channels // g >= min(4, channels)
+    )
+    return nn.GroupNorm(groups, channels)
+
+
+class ConvBlock(nn.Module):
+    """Replication-padded convolution, normalisation, activation, optional bilinear doubling.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side of the kernel in pixels, odd.
+        stride: stride of the convolution.
+        norm: ``batch`` or ``group``.
+        activation: ``relu`` (encoders) or ``leaky_relu`` with slope 0.01 (decoders).
+        upsample: double height and width after the activation.
+
+    Shapes: (B, inputs, H, W) -> (B, outputs, H', W').
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        norm: Norm = "batch",
+        activation: Activation = "relu",
+        upsample: bool = False,
+    ) -> None:
+        super().__init__()
+        self.pad = kernel // 2
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=False)
+        self.norm = normalisation(norm, outputs)
+        self.slope = 0.0 if activation == "relu" else 0.01
+        self.upsample = upsample
+        nn.init.normal_(self.conv.weight, std=_CONV_STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the block."""
+        x = F.pad(x, (self.pad,) * 4, mode="replicate") if self.pad else x
+        x = F.leaky_relu(self.norm(self.conv(x)), self.slope, inplace=True)
+        if self.upsample:
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return x
+
+
+def conv_head(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1x1 convolution with bias: the last layer of an encoder or decoder."""
+    conv = nn.Conv2d(inputs, outputs, 1)
+    nn.init.normal_(conv.weight, std=_CONV_STD)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+class FeatureCNN(nn.Module):
+    """The convolution tower that DLP uses three times (facts of the paper's code: "feature CNN").
+
+    Two blocks at full resolution, then for every further width one block of stride 2 and one of
+    stride 1, then a 1x1 convolution to the output maps.
+
+    Args:
+        inputs: channels of the picture.
+        channels: widths; the first at full resolution, each further one halves the side.
+        outputs: maps that come out.
+        first_kernel: side of the first kernel, pixels.
+        first_stride: stride of the first convolution.
+        norm: ``batch`` or ``group``.
+
+    Shapes: (B, inputs, S, S) -> (B, outputs, S', S') with
+    S' = S / (first_stride 2^(len(channels) - 1)).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: Sequence[int],
+        outputs: int,
+        *,
+        first_kernel: int = 3,
+        first_stride: int = 1,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        width = channels[0]
+        blocks = [
+            ConvBlock(inputs, width, first_kernel, first_stride, norm=norm),
+            ConvBlock(width, width, norm=norm),
+        ]
+        for wider in channels[1:]:
+            blocks += [
+                ConvBlock(width, wider, stride=2, norm=norm),
+                ConvBlock(wider, wider, norm=norm),
+            ]
+            width = wider
+        self.blocks = nn.Sequential(*blocks)
+        self.head = conv_head(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Output maps of a picture."""
+        maps: Tensor = self.head(self.blocks(x))
+        return maps
+
+
+def mlp(*sizes: int) -> nn.Sequential:
+    """Linear layers of the given sizes with ReLU between them (none after the last)."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers[:-1])

@@ -1,0 +1,91 @@
+"""Perceptual reconstruction loss on a frozen VGG16, from a weights file the user has.
+
+Nothing is downloaded. The file is torchvision's ``vgg16`` state dict (ImageNet weights), named by
+the environment variable `WEIGHTS_VARIABLE`. Random weights are never used in silence: without the
+file `VGGLoss` raises, and a method that has another loss configured says so and uses that one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import vgg16
+
+WEIGHTS_VARIABLE: Final = "WHATWHERE_VGG16"
+
+# Activations after relu1_2, relu2_2, relu3_2, relu4_3 and pool5 (DLP's code, by index of
+# torchvision's ``features``; its in-place ReLUs make the convolution outputs post-ReLU).
+_TAPS: Final = (3, 8, 13, 22, 30)
+
+
+class MissingWeightsError(FileNotFoundError):
+    """The perceptual loss is wanted and its weights are not there, or are not VGG16's."""
+
+
+def vgg_weights_path() -> Path | None:
+    """The user's weights file, or None where the environment names none."""
+    value = os.environ.get(WEIGHTS_VARIABLE)
+    return Path(value) if value else None
+
+
+class VGGLoss(nn.Module):
+    """Squared error of pixels plus of five VGG16 feature maps, all summed (DLP, appendix).
+
+    Pictures come in as (B, 3, H, W) in [0, 1] without ImageNet normalisation, as in the paper's
+    code. Returns the sum over everything but the batch, averaged over the batch.
+
+    Args:
+        weights: state dict of torchvision's ``vgg16``; None asks the environment.
+
+    Raises:
+        MissingWeightsError: no such file, or it does not hold VGG16's convolutions.
+    """
+
+    def __init__(self, weights: Path | None = None) -> None:
+        super().__init__()
+        path = weights or vgg_weights_path()
+        if path is None or not path.is_file():
+            raise MissingWeightsError(
+                f"the VGG loss needs torchvision's vgg16 weights; {WEIGHTS_VARIABLE}={path}. "
+                f"Save them on a machine with access (torch.save(vgg16(weights='DEFAULT')"
+                f".state_dict(), 'vgg16.pt')), set {WEIGHTS_VARIABLE}=/path/to/vgg16.pt, or choose "
+                "reconstruction: mse"
+            )
+        features = vgg16(weights=None).features[: _TAPS[-1] + 1]
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            features.load_state_dict(
+                {k.removeprefix("features."): v for k, v in state.items() if "features." in k}
+            )
+        except RuntimeError as error:
+            raise MissingWeightsError(f"{path} holds no VGG16 convolutions: {error}") from error
+        self.features = features.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> VGGLoss:
+        """Stay in evaluation mode: the network is a fixed measure."""
+        return super().train(False)
+
+    def _activations(self, image: Tensor) -> list[Tensor]:
+        taken = []
+        for index, layer in enumerate(self.features):
+            image = layer(image)
+            if index in _TAPS:
+                taken.append(image)
+        return taken
+
+    def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
+        """Loss of ``reconstruction`` against ``image``."""
+        with torch.no_grad():
+            wanted = self._activations(image)
+        pairs = zip(self._activations(reconstruction), wanted, strict=True)
+        total = summed_squared_error(reconstruction, image)
+        return total + sum(summed_squared_error(have, want) for have, want in pairs)
+
+
+def summed_squared_error(have: Tensor, want: Tensor) -> Tensor:
+    """Squared error summed over all but the batch, mean over the batch."""
+    return (have - want).square().flatten(1).sum(1).mean()
