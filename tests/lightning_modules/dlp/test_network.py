@@ -127,4 +127,6 @@ def test_the_proposals_gradient_reaches_only_the_prior():
 )
 def test_sizes_that_do_not_fit_are_refused(change, said):
     with pytest.raises(ValueError, match=said):
-        MaskedShape(**({"image_size": 64, "channels": (8, 16, 16), "decoder_channels": (8,)} | change))
+        MaskedShape(
+            **({"image_size": 64, "channels": (8, 16, 16), "decoder_channels": (8,)} | change)
+        )
