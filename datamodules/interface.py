@@ -1,0 +1,273 @@
+"""What a dataset is: the batch contract and the base LightningDataModule.
+
+A batch is a dict: ``image`` (B, C, H, W) float32 in [0, 1], ``index`` (B,) int64 (the sample's
+stable id in its split), and where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and
+``identity`` (B,) int64. Training batches of a module with ``pairs`` also hold ``pair``
+(B, C, H, W): the same picture, warped more strongly than ``image``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import platformdirs
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from datamodules.arrays import ArrayDataset, Batch, EpochSampler, already_batched
+from datamodules.augment import Padding, PairWarp, centre_crop
+from datamodules.cache import Cache, Header, short_hash
+from datamodules.cache_writer import SplitPlan, ensure_cache
+from datamodules.errors import DataError, DatasetNotFoundError, DiskSpaceError
+from datamodules.report import Check, Report
+
+__all__ = [
+    "ArrayDataset",
+    "Batch",
+    "Check",
+    "DataError",
+    "DataModule",
+    "DatasetNotFoundError",
+    "DiskSpaceError",
+    "EpochSampler",
+    "Report",
+    "Source",
+    "default_cache_dir",
+]
+
+log = logging.getLogger(__name__)
+
+Source = Literal["standin", "real"]
+
+
+def default_cache_dir() -> Path:
+    """``$WHATWHERE_CACHE``, or the user's cache folder of the operating system."""
+    given = os.environ.get("WHATWHERE_CACHE")
+    return Path(given) if given else platformdirs.user_cache_path("whatwhere")
+
+
+class DataModule(pl.LightningDataModule):
+    """Base of every dataset: a cache made once, splits read from it.
+
+    A subclass names its splits and says what the cache holds (`recipe`, `content_hash`, `plan`).
+
+    Args:
+        source: "standin" for the procedural twin, "real" for the user's own copy.
+        root: folder of the real copy; ignored for the stand-in.
+        cache_dir: where caches go; None for `default_cache_dir`.
+        image_size: side of the square pictures handed out, pixels.
+        batch_size: of training and validation.
+        num_workers: processes that read batches; 0 is fastest where the cache fits in memory.
+        seed: of the order of training samples.
+        pairs: whether training batches hold two warped views (see `PairWarp`).
+        pair_padding: what lies outside a picture when a warp reaches there.
+    """
+
+    name: str
+    splits: ClassVar[tuple[str, ...]]
+    training_split: ClassVar[str]
+    validation_split: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        source: Source = "standin",
+        root: str | None = None,
+        cache_dir: str | None = None,
+        image_size: int = 64,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 0,
+        pairs: bool = False,
+        pair_padding: Padding = "zeros",
+    ) -> None:
+        super().__init__()
+        if source not in ("standin", "real"):
+            raise ValueError(f"source must be 'standin' or 'real', got {source!r}")
+        if image_size < 8 or batch_size < 1:
+            raise ValueError(
+                f"image_size must be at least 8 and batch_size 1, got {image_size}, {batch_size}"
+            )
+        self.source: Source = source
+        self.root = None if root is None else Path(root).expanduser()
+        self.cache_dir = default_cache_dir() if cache_dir is None else Path(cache_dir).expanduser()
+        self.image_size, self.batch_size, self.num_workers = image_size, batch_size, num_workers
+        self.seed, self.pairs = seed, pairs
+        self.pair_warp = PairWarp(image_size, padding=pair_padding)
+        self._cache: Cache | None = None
+        self._content: str | None = None
+
+    # What a subclass says of itself.
+
+    @property
+    @abstractmethod
+    def margin(self) -> int:
+        """Pixels that the cache keeps beyond every side of what is shown, for warps."""
+
+    @property
+    @abstractmethod
+    def command(self) -> str:
+        """What the user types to make this module's cache."""
+
+    @abstractmethod
+    def recipe(self) -> dict[str, Any]:
+        """JSON-able settings that decide pixels, labels and splits; no paths."""
+
+    @abstractmethod
+    def content_hash(self) -> str:
+        """A hash over what the source holds, cheap: no picture is decoded."""
+
+    @abstractmethod
+    def plan(self) -> Mapping[str, SplitPlan]:
+        """The splits as they are to be cached."""
+
+    @classmethod
+    @abstractmethod
+    def verify(cls, root: str | Path) -> Report:
+        """What a real copy at ``root`` holds, against what it should."""
+
+    # The cache.
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change with the recipe or the data, never with paths.
+
+        Raises:
+            DatasetNotFoundError: there is no usable real copy at the root.
+            DataError: its lists are bad.
+        """
+        if self._content is None:
+            self._content = self.content_hash()
+        return short_hash({"recipe": self.recipe(), "content": self._content})
+
+    def header(self) -> Header:
+        """What the cache must have been made of."""
+        return Header(self.name, self.recipe(), self.fingerprint(), self.command)
+
+    def cache_path(self) -> Path:
+        """The cache file; data or settings that differ have files of their own."""
+        stem = f"{self.source}-{self.image_size}px-{self.fingerprint()}"
+        return self.cache_dir / self.name / f"{stem}.h5"
+
+    def prepare_data(self) -> None:
+        """Make the cache where it is absent, stale or truncated.
+
+        Raises:
+            DatasetNotFoundError: the real copy is absent or half unpacked.
+            DataError: its content is bad, or the cache cannot be written.
+        """
+        ensure_cache(self.cache_path(), self.header(), self.plan)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the cache for reading.
+
+        Raises:
+            DataError: it is absent or unusable; the message names the command that makes it.
+        """
+        if self._cache is not None:
+            return
+        self._cache = Cache(self.cache_path(), self.header())
+        for split, names in self._cache.skipped.items():
+            if names:
+                log.warning("%s: %s pictures were left out: %s", split, len(names), names)
+
+    @property
+    def cache(self) -> Cache:
+        """The open cache; opened on first use."""
+        self.setup()
+        assert self._cache is not None
+        return self._cache
+
+    def counts(self) -> dict[str, int]:
+        """Pictures of every split."""
+        return {split: self.cache.counts[split] for split in self.splits}
+
+    def dataset(self, split: str, *, with_margin: bool = False) -> ArrayDataset:
+        """A split, with pictures of the image size, or with the margin about them.
+
+        Raises:
+            ValueError: there is no such split.
+            DataError: the cache is absent or unusable.
+        """
+        if split not in self.splits:
+            raise ValueError(f"{self.name} has no split '{split}', but {', '.join(self.splits)}")
+        return self.cache.dataset(split, margin=0 if with_margin else self.margin)
+
+    # Loaders.
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """The training split in an order that is a function of (seed, epoch)."""
+        dataset = self.dataset(self.training_split, with_margin=self.pairs)
+        if len(dataset) < self.batch_size:
+            raise DataError(
+                f"split '{self.training_split}' has {len(dataset)} pictures, not one batch of "
+                f"{self.batch_size}; choose a smaller batch_size or more data"
+            )
+        sampler = EpochSampler(len(dataset), self.seed, shuffle=True)
+        return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation split, in order; it may be empty."""
+        return self._loader(self.dataset(self.validation_split), self.batch_size)
+
+    def eval_dataloader(self, split: str, batch_size: int = 256) -> DataLoader[Batch]:
+        """A split in order, nothing dropped, nothing warped; for protocols."""
+        return self._loader(self.dataset(split), batch_size)
+
+    def _loader(
+        self,
+        dataset: ArrayDataset,
+        batch_size: int,
+        *,
+        sampler: EpochSampler | None = None,
+        drop_last: bool = False,
+    ) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler or EpochSampler(len(dataset), shuffle=False),
+            drop_last=drop_last,
+            num_workers=self.num_workers,
+            collate_fn=already_batched,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+        )
+
+    # From bytes to numbers, on the device.
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Bytes to [0, 1]; in training with pairs, the two warped views."""
+        if self.pairs and self.trainer is not None and self.trainer.training:
+            return self.warp_batch(batch)
+        return self._convert(batch)
+
+    def to_batch(self, batch: Batch, device: torch.device | str) -> Batch:
+        """A loader's batch on ``device``, converted, never warped; needs no trainer."""
+        return self._convert({key: value.to(device) for key, value in batch.items()})
+
+    def warp_batch(self, batch: Batch) -> Batch:
+        """A training batch of bytes with margin to ``image`` (weak warp) and ``pair`` (strong).
+
+        Landmarks follow ``image``.
+        """
+        frame = _to_float(batch["image"])
+        made = self.pair_warp(frame)
+        batch = batch | {"image": made.view, "pair": made.other}
+        if "landmarks" in batch:
+            batch["landmarks"] = self.pair_warp.move_points(
+                made.weak, batch["landmarks"], frame.shape[-1]
+            )
+        return batch
+
+    def _convert(self, batch: Batch) -> Batch:
+        return batch | {"image": _to_float(centre_crop(batch["image"], self.image_size))}
+
+
+def _to_float(image: Tensor) -> Tensor:
+    return image.contiguous().float().div_(255)
