@@ -1,0 +1,77 @@
+# Every target sets up .venv by itself, where it is missing or older than pyproject.toml.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.whatwhere-installed
+
+BUDGET    ?= quick
+SOURCE    ?= standin
+DATA_ROOT ?=
+ROWS      ?=
+SEEDS     ?=
+DEVICES   ?= auto
+RESULTS   ?= results
+WANDB     ?= off
+CACHE     ?=
+REASON    ?=
+
+COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS)
+BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
+	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ROWS),--rows $(ROWS)) \
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE))
+
+.DEFAULT_GOAL := help
+.PHONY: help install bench-% table-% check-% accept-% smoke test lint format types perf clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: BUDGET=$(BUDGET) (smoke|quick|full) SOURCE=$(SOURCE) (standin|real) DATA_ROOT= ROWS= SEEDS="
+	@echo "             DEVICES=$(DEVICES) RESULTS=$(RESULTS) WANDB=$(WANDB) (off|offline|online) CACHE= REASON="
+
+install: $(STAMP) ## Make the virtual environment
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"whatwhere needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; choose another: make PYTHON=python3.12 ...")'
+	@echo "Setting up $(VENV): a few minutes, about 6 GB."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+bench-%: $(STAMP) ## Run a table's missing cells and print it: make bench-mafl
+	@$(BIN)/whatwhere bench $* $(BENCH)
+
+table-%: $(STAMP) ## Print a table from the cells that are there: make table-mafl
+	@$(BIN)/whatwhere table $* $(COMMON)
+
+check-%: $(STAMP) ## Compare a table with its baseline: make check-mafl
+	@$(BIN)/whatwhere check $* $(COMMON)
+
+accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..."
+	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"
+
+smoke: $(STAMP) ## Run every table at the smoke budget and check it against its baseline
+	@$(BIN)/whatwhere bench mafl --budget smoke --results $(RESULTS)
+	@$(BIN)/whatwhere check mafl --budget smoke --results $(RESULTS)
+
+test: $(STAMP) ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+lint: $(STAMP) ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP) ## Mend style and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(STAMP) ## Check types
+	@$(BIN)/mypy
+
+perf: $(STAMP) ## Measure speed and memory
+	@$(BIN)/whatwhere perf
+
+clean: ## Remove the virtual environment and caches of tools, never results
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
