@@ -1,0 +1,304 @@
+"""What the commands do, on top of plan, runner, tables and gate; `benchmarks.cli` only parses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+
+from benchmarks import environment
+from benchmarks.build import settle
+from benchmarks.console import Reporter
+from benchmarks.devices import Slot, check_device, parse_devices
+from benchmarks.plan import DataChoice, plan
+from benchmarks.runner import (
+    CELL_ID_VARIABLE,
+    EXIT_STOPPED,
+    RUNNER_PID_VARIABLE,
+    Runner,
+    RunnerStoppedError,
+    cell_command,
+    shell_line,
+)
+from benchmarks.schema import CellResult, CellSpec, Spec
+from benchmarks.specs import SpecError, check_ids, load_spec, resolve_cell
+from benchmarks.store import FINISHED, Store
+
+EXIT_FAILED_CELLS = 1
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cells of which table, and where their files are.
+
+    Args:
+        table: id of a table, or path of a YAML file.
+        budget: one of the table's budgets.
+        data: where the data comes from.
+        results: the results folder.
+        console: for people, progress.
+        out: for results, so that ``> file`` gets them and nothing else.
+    """
+
+    table: str
+    budget: str = "quick"
+    data: DataChoice = field(default_factory=DataChoice)
+    results: Path = Path("results")
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    out: Console = field(default_factory=Console)
+
+    @property
+    def store(self) -> Store:
+        """The results folder."""
+        return Store(self.results.resolve())
+
+
+def bench(
+    choice: Choice,
+    *,
+    rows: Sequence[str] | None,
+    seeds: Sequence[int] | None,
+    devices: str,
+    wandb: str,
+    dry_run: bool = False,
+    again: bool = False,
+) -> int:
+    """Run what is missing of a table, then write and print the table.
+
+    Args:
+        choice: the table.
+        rows: only these; None for all.
+        seeds: None for the budget's own.
+        devices: see `parse_devices`.
+        wandb: ``off``, ``offline`` or ``online``.
+        dry_run: print cells and commands only.
+        again: forget the results these cells have, and what was trained of them.
+
+    Returns:
+        The exit code: 0, 1 if cells have failed, 130 if stopped.
+    """
+    spec = load_spec(choice.table)
+    slots = _slots(devices)
+    cells = plan(spec, budget=choice.budget, data=choice.data, rows=rows, seeds=seeds)
+    store = choice.store
+
+    def command(cell: CellSpec, slot: Slot) -> list[str]:
+        return cell_command(
+            cell,
+            slot,
+            table=choice.table,
+            results=store.root,
+            root=choice.data.root,
+            cache_dir=choice.data.cache_dir,
+            wandb=wandb,
+        )
+
+    if dry_run:
+        for cell in cells:
+            known = store.read(cell.table, cell.cell_id)
+            status: str = "to run" if known is None else known.status
+            if known is not None and known.status not in FINISHED:
+                status += ", to run again"
+            choice.out.print(
+                f"# {cell.row} seed {cell.seed} [{cell.cell_id}]: {status}\n"
+                + shell_line(command(cell, slots[0]), slots[0]),
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
+        return 0
+    if again:
+        for cell in cells:
+            store.forget(cell)
+    if any(store.finished(cell) is None for cell in cells):
+        choice.data.build(spec, choice.budget, cells[0].seed).prepare_data()
+    with Reporter(choice.console, len(cells)) as reporter:
+        runner = Runner(store, slots, command, reporter, metric=spec.columns[0])
+        try:
+            failed = runner.run(cells)
+        except RunnerStoppedError as stopped:
+            reporter.note(str(stopped))
+            return EXIT_INTERRUPTED
+    # Not only the rows of this run: a table must not shrink because one row was run again.
+    results = _current(choice, spec)
+    text = _write_and_print(choice, spec, results)
+    if wandb != "off":
+        from benchmarks import tracking
+
+        tracking.log_tables(results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
+    for line in failed:
+        choice.console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
+    return EXIT_FAILED_CELLS if failed else 0
+
+
+def table(choice: Choice) -> int:
+    """Make a table again from the cells that are there, and print it."""
+    spec = load_spec(choice.table)
+    _write_and_print(choice, spec, _current(choice, spec))
+    return 0
+
+
+def check(choice: Choice, baselines: Path | None, junit: Path | None = None) -> int:
+    """Compare a table's cells with the accepted ones.
+
+    Args:
+        choice: the table.
+        baselines: folder of accepted numbers; None for the one in the results folder.
+        junit: where to write JUnit XML, if anywhere.
+
+    Returns:
+        0 fine, 1 a metric got worse, 2 not comparable.
+    """
+    from benchmarks import gate
+
+    spec = load_spec(choice.table)
+    report = gate.check(spec, _current(choice, spec), _baseline(choice, spec, baselines))
+    for text in (report.text, *gate.publish(report, junit=junit)):
+        choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
+    return report.exit_code
+
+
+def accept(choice: Choice, baselines: Path | None, reason: str) -> int:
+    """Make a table's cells the ones that later runs are compared with."""
+    from benchmarks import gate
+
+    spec = load_spec(choice.table)
+    path = _baseline(choice, spec, baselines)
+    accepted = gate.accept(spec, _current(choice, spec), path, reason)
+    choice.out.print(accepted.text, markup=False, highlight=False, soft_wrap=True)
+    return 0
+
+
+def cell(
+    choice: Choice,
+    row: str,
+    *,
+    seed: int,
+    device: str,
+    threads: int | None,
+    wandb: str,
+    save_every_seconds: float,
+) -> int:
+    """Measure one cell in this process and print its JSON.
+
+    Returns:
+        0 if it has a result (``n/a`` is one), 1 if it failed, 75 if it was asked to stop.
+    """
+    check_device(device)
+    spec = load_spec(choice.table)
+    check_ids(spec)
+    planned = settle(
+        resolve_cell(
+            spec,
+            row,
+            seed=seed,
+            budget=choice.budget,
+            source=choice.data.source,
+            data_fingerprint=choice.data.build(spec, choice.budget, seed).fingerprint(),
+        )
+    )
+    expected = os.environ.get(CELL_ID_VARIABLE, planned.cell_id)
+    if expected != planned.cell_id:
+        raise SpecError(
+            f"row '{row}' was planned as cell {expected}, but is {planned.cell_id} now: "
+            f"{choice.table} or the data changed since; start the table again"
+        )
+    from benchmarks.callbacks import StopRequestedError
+    from benchmarks.cell import run_cell
+
+    # Its hints and its notes on available devices would drown the lines that count.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+
+    runner = os.environ.get(RUNNER_PID_VARIABLE, "")
+    try:
+        result = run_cell(
+            planned,
+            results=choice.store.root,
+            root=None if choice.data.root is None else str(choice.data.root),
+            cache_dir=None if choice.data.cache_dir is None else str(choice.data.cache_dir),
+            device=device,
+            threads=threads,
+            wandb=wandb,  # type: ignore[arg-type]
+            progress_bar=sys.stdout.isatty(),
+            parent_pid=int(runner) if runner.isdecimal() else None,
+            save_every_seconds=save_every_seconds,
+        )
+    except StopRequestedError as stopped:
+        # Libraries may hold the interpreter open (loader workers, W&B); a second signal from an
+        # impatient runner must not turn this answer into another one.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        choice.console.print(str(stopped), markup=False)
+        return EXIT_STOPPED
+    choice.out.print(
+        result.model_dump_json(indent=2), markup=False, highlight=False, soft_wrap=True
+    )
+    if result.status not in FINISHED:
+        choice.console.print(f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
+        return EXIT_FAILED_CELLS
+    return 0
+
+
+def _slots(devices: str) -> list[Slot]:
+    import torch
+
+    return parse_devices(
+        devices,
+        available=torch.cuda.device_count(),
+        visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        threads=environment.cpu_count(),
+    )
+
+
+def _current(choice: Choice, spec: Spec) -> list[CellResult]:
+    """The cells that fit the specification and the data; what else stands there is said aloud."""
+    known = choice.data.source == "standin" or choice.data.root is not None
+    spec.budget(choice.budget)
+    cells, stale = choice.store.read_table(
+        spec,
+        budget=choice.budget,
+        source=choice.data.source,
+        fingerprint=choice.data.build(spec, choice.budget).fingerprint() if known else None,
+        settle=settle,
+    )
+    if stale:
+        choice.console.print(
+            f"{len(stale)} cells in {choice.store.root} were measured with another specification "
+            "or other data and are left out",
+            markup=False,
+            soft_wrap=True,
+        )
+    if not cells:
+        raise SpecError(
+            f"{choice.store.root} holds no cell of table '{spec.table}', budget "
+            f"'{choice.budget}', source '{choice.data.source}'; run `whatwhere bench "
+            f"{choice.table} --budget {choice.budget} --source {choice.data.source}` first"
+        )
+    return cells
+
+
+def _baseline(choice: Choice, spec: Spec, folder: Path | None) -> Path:
+    path = choice.store.baseline_path(spec.table, choice.budget, choice.data.source)
+    return path if folder is None else folder / path.name
+
+
+def _write_and_print(choice: Choice, spec: Spec, cells: list[CellResult]) -> str:
+    from benchmarks import tables
+
+    paths = tables.write_tables(spec, cells, choice.store.tables_folder())
+    text = tables.render(spec, cells, "md")
+    if choice.out.is_terminal:
+        choice.out.print(Markdown(text))
+    else:
+        choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
+    for path in paths.values():
+        choice.console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+    return text

@@ -1,0 +1,116 @@
+"""Making the datamodule and the method of a cell, with errors that say which argument is wrong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.callbacks import seed_all
+from benchmarks.schema import CellSpec, Source, suggestion
+from datamodules import registry as datasets
+from datamodules.interface import DataModule
+from lightning_modules import registry as methods
+from lightning_modules.interface import Method
+
+
+class ArgumentsError(ValueError):
+    """A specification gives a class arguments it does not take."""
+
+
+def build_data(
+    dataset: str,
+    arguments: Mapping[str, Any],
+    *,
+    source: Source,
+    root: str | None = None,
+    cache_dir: str | None = None,
+    seed: int = 0,
+) -> DataModule:
+    """The datamodule of a cell.
+
+    Args:
+        dataset: its id.
+        arguments: what the specification gives.
+        source: the stand-in, or the user's copy.
+        root: folder of the user's copy.
+        cache_dir: where prepared data is kept; None for the user's cache folder.
+        seed: of the cell.
+
+    Raises:
+        ValueError: the id is unknown, or an argument is wrong.
+    """
+    given = {"source": source, "root": root, "cache_dir": cache_dir, "seed": seed, **arguments}
+    made = _construct(f"dataset '{dataset}'", datasets.load(dataset), given)
+    assert isinstance(made, DataModule)
+    return made
+
+
+def build_method(cell: CellSpec) -> Method:
+    """The method of a cell, its weights drawn from the cell's seed.
+
+    Raises:
+        ValueError: the id is unknown, or an argument is wrong.
+    """
+    seed_all(cell.seed, -1)
+    made = _construct(
+        f"table '{cell.table}', row '{cell.row}', method '{cell.method}'",
+        methods.load(cell.method),
+        cell.args,
+    )
+    assert isinstance(made, Method)
+    return made
+
+
+def settle(cell: CellSpec) -> CellSpec:
+    """Let the method settle arguments that hang on the machine, before the id is taken.
+
+    E.g. "the perceptual loss if its weights are here, else another": the cell's id must say which
+    of them was run. A method does so in a class method ``resolve_arguments(arguments)``.
+    """
+    resolve = getattr(methods.load(cell.method), "resolve_arguments", None)
+    return cell if resolve is None else cell.model_copy(update={"args": resolve(cell.args)})
+
+
+def check_arguments(place: str, cls: type, arguments: Mapping[str, Any]) -> None:
+    """Compare arguments with what a class takes, without building it.
+
+    Raises:
+        ArgumentsError: an argument is unknown (names the nearest ones) or missing.
+    """
+    accepted, required, anything = _signature(cls)
+    for name in arguments:
+        if name not in accepted and not anything:
+            raise ArgumentsError(
+                f"{place}: {cls.__name__} takes no argument '{name}'; {suggestion(name, accepted)}"
+            )
+    missing = sorted(required - arguments.keys())
+    if missing:
+        raise ArgumentsError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
+
+
+def _construct(place: str, cls: type, arguments: Mapping[str, Any]) -> Any:
+    check_arguments(place, cls, arguments)
+    return cls(**arguments)
+
+
+def _signature(cls: type) -> tuple[set[str], set[str], bool]:
+    """Accepted and required names; follows ``**kwargs`` up the base classes."""
+    accepted: set[str] = set()
+    required: set[str] = set()
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        forwards = False
+        for name, parameter in list(inspect.signature(vars(base)["__init__"]).parameters.items())[
+            1:
+        ]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                forwards = True
+            elif parameter.kind is not parameter.VAR_POSITIONAL:
+                if parameter.default is parameter.empty and name not in accepted:
+                    required.add(name)
+                accepted.add(name)
+        if not forwards:
+            return accepted, required, False
+    return accepted, required, True

@@ -1,0 +1,334 @@
+"""One measured cell: train, score, write the number down.
+
+`run_cell` is plain Python: the command line, launchers, notebooks and tests all call it. Its state
+is files in the results folder, so it may be killed at any moment and called again.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+from benchmarks import callbacks as cb
+from benchmarks import checkpoints, environment
+from benchmarks.build import build_data, build_method
+from benchmarks.files import read_json, write_json
+from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
+from benchmarks.schema import CellResult, CellSpec, Status
+from benchmarks.store import Store
+from datamodules.interface import DataModule
+from lightning_modules.interface import Method
+
+log = logging.getLogger(__name__)
+
+OUTSIDE_CAUSES = (OSError, MemoryError, torch.OutOfMemoryError)
+"""Failures that are no fault of the code: what was trained before them stays good."""
+
+WandbMode = Literal["off", "offline", "online"]
+
+
+def run_cell(
+    cell: CellSpec,
+    *,
+    results: Path,
+    root: str | None = None,
+    cache_dir: str | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    wandb: WandbMode = "off",
+    progress_bar: bool = False,
+    parent_pid: int | None = None,
+    save_every_seconds: float = 20.0,
+) -> CellResult:
+    """Measure a cell, or give back its result where it is finished already.
+
+    A failure is a result too (``failed``, ``timeout``), with its reason; a second call tries
+    again. Only one process works on a cell: a second one waits, and finds it finished.
+
+    Args:
+        cell: what to measure.
+        results: the results folder.
+        root: the user's copy of the dataset (source ``real``).
+        cache_dir: where prepared data is kept; None for the user's cache folder.
+        device: ``cpu``, ``cuda`` or ``cuda:1``.
+        threads: CPU threads; None leaves torch's setting.
+        wandb: record the run with Weights & Biases.
+        progress_bar: Lightning's own bar.
+        parent_pid: stop when this process is no longer the parent.
+        save_every_seconds: least time between two checkpoints.
+
+    Raises:
+        StopRequestedError: SIGTERM or SIGINT came; a later call goes on from the last epoch saved.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    store = Store(Path(results))
+    folder = store.run_folder(cell.cell_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The lock is the kernel's: it goes when its process goes, however that dies.
+    with cb.StopSignal(parent_pid).installed() as stop, FileLock(folder / "lock"):
+        finished = store.finished(cell)
+        if finished is not None:
+            log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
+            return finished
+        attempt = _Attempt(cell, folder, torch.device(device), stop, save_every_seconds)
+        result = attempt.run(root, cache_dir, wandb, progress_bar)
+        store.write(result)
+        return result
+
+
+@dataclass
+class _Clock:
+    """What a cell has cost over all its attempts; kept in ``RUN/state.json``."""
+
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    wall_seconds: float = 0.0
+    train_seconds: float = 0.0
+    peak_memory_mib: float = 0.0
+    commits: list[str] = field(default_factory=list)
+
+
+class _Attempt:
+    """One try at one cell."""
+
+    def __init__(
+        self,
+        cell: CellSpec,
+        folder: Path,
+        device: torch.device,
+        stop: cb.StopSignal,
+        save_every_seconds: float,
+    ) -> None:
+        self.cell = cell
+        self.folder = folder
+        self.device = device
+        self.stop = stop
+        self.save_every_seconds = save_every_seconds
+        self.checkpoint = folder / "resume.ckpt"
+        self.progress = cb.ProgressFile(folder / "progress.json")
+        self.began = self.ticked = time.monotonic()
+        self.training = self.computing = False
+        self.clock = self._read_clock()
+        self.epochs = self.steps = 0
+        self.counts: dict[str, int] = {}
+        self.remarks: list[str] = []
+
+    def run(
+        self, root: str | None, cache_dir: str | None, wandb: WandbMode, progress_bar: bool
+    ) -> CellResult:
+        """Measure, and turn every end but a stop into a result."""
+        scored = ProtocolResult({})
+        status: Status = "ok"
+        logger = None
+        pictures: list[Path] = []
+        try:
+            data = build_data(
+                self.cell.dataset,
+                self.cell.data,
+                source=self.cell.source,
+                root=root,
+                cache_dir=cache_dir,
+                seed=self.cell.seed,
+            )
+            self._prepare(data)
+            method = build_method(self.cell)
+            if wandb != "off":
+                from benchmarks import tracking
+
+                logger = tracking.make_logger(self.cell, self.folder, wandb)
+            if self.cell.fit:
+                self._fit(method, data, logger, progress_bar)
+            scored = self._score(method, data)
+            pictures = self._draw(scored, method)
+        except NotApplicableError as error:
+            status, self.remarks = "n/a", [str(error)]
+        except cb.CellTimeoutError as error:
+            status, self.remarks = "timeout", [str(error)]
+        except cb.StopRequestedError:
+            self._finish_logger(logger, None, pictures)
+            raise
+        except Exception as error:  # a failed cell is a row, not an abort
+            log.exception("cell %s failed", self.cell.cell_id)
+            status, self.remarks = "failed", [_reason(error)]
+            if self.computing and not isinstance(error, OUTSIDE_CAUSES):
+                # Mended code must not go on from what broken code has trained.
+                checkpoints.discard(self.checkpoint)
+        finally:
+            self._tick()
+        result = self._result(status, scored)
+        self._finish_logger(logger, result, pictures)
+        return result
+
+    def _prepare(self, data: DataModule) -> None:
+        self.progress.write(phase="data")
+        if data.fingerprint() != self.cell.data_fingerprint:
+            raise ValueError(
+                f"the data has fingerprint {data.fingerprint()}, the cell was planned for "
+                f"{self.cell.data_fingerprint}: the data changed in between; run the table again"
+            )
+        data.prepare_data()
+        data.setup("fit")
+        data.setup("test")
+        self.counts = data.counts()
+
+    def _fit(self, method: Method, data: DataModule, logger: Any, progress_bar: bool) -> None:
+        found = checkpoints.newest_good(self.checkpoint)
+        if found is not None:
+            checkpoints.check_owner(found, self.cell.cell_id)
+            log.info("going on from %s", found)
+        else:
+            self.clock.train_seconds = 0.0
+            self.clock.commits.clear()
+        self._note_commit()
+        minutes = self.cell.timeout_minutes
+        deadline = None if minutes is None else self.began + 60 * minutes
+        on_cuda = self.device.type == "cuda"
+        trainer = pl.Trainer(
+            **self.cell.trainer,
+            accelerator="gpu" if on_cuda else self.device.type,
+            devices=[self.device.index or 0] if on_cuda else 1,
+            # No other cluster's environment: one cell is one process, wherever it runs.
+            plugins=[LightningEnvironment(), checkpoints.AtomicCheckpointIO()],
+            # grid_sample has no deterministic backward on CUDA: True would raise.
+            deterministic="warn" if on_cuda else None,
+            logger=logger or False,
+            callbacks=[
+                cb.ReseedEachEpoch(self.cell.seed),
+                cb.FiniteGuard(),
+                cb.JsonlMetrics(self.folder / "metrics.jsonl"),
+                self.progress,
+                cb.StopCallback(self.stop, deadline, f"{minutes:g} minutes" if minutes else ""),
+                checkpoints.ResumeCheckpoint(
+                    self.checkpoint,
+                    self.cell.cell_id,
+                    self.cell.config(),
+                    every_seconds=self.save_every_seconds,
+                    on_saved=self._tick,
+                ),
+            ],
+            default_root_dir=self.folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+        )
+        self._tick()
+        self.training = self.computing = True
+        try:
+            with self.stop.polling():
+                trainer.fit(method, datamodule=data, ckpt_path=found)
+        except SystemExit:  # Lightning's own answer to SIGTERM
+            self.stop.check()
+            raise
+        finally:
+            self._tick()
+            self.training = False
+        self.stop.check()
+        self.epochs, self.steps = trainer.current_epoch, trainer.global_step
+        # Lightning ends some runs early without an exception.
+        if trainer.interrupted or self.epochs < self.cell.trainer["max_epochs"]:
+            raise RuntimeError(
+                f"training ended after epoch {self.epochs} of {self.cell.trainer['max_epochs']}"
+            )
+
+    def _score(self, method: Method, data: DataModule) -> ProtocolResult:
+        self.progress.write(phase="score")
+        self.computing = True
+        protocol = load_protocol(self.cell.protocol)
+        cb.seed_all(self.cell.seed)
+        method.eval().requires_grad_(False).to(self.device)
+        scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
+        for metric, value in scored.metrics.items():
+            if not math.isfinite(value):
+                raise cb.NonFiniteError(f"metric '{metric}' is {value}")
+        return scored
+
+    def _draw(self, scored: ProtocolResult, method: Method) -> list[Path]:
+        self.progress.write(phase="pictures")
+        try:
+            from benchmarks import pictures
+
+            title = pictures.cell_title(self.cell)
+            return pictures.draw_cell(scored, self.folder / "pictures", title=title, method=method)
+        except cb.StopRequestedError:
+            raise
+        except Exception as error:  # a picture is not worth the number
+            log.exception("the pictures of cell %s failed", self.cell.cell_id)
+            self.remarks.append(f"no pictures: {_reason(error)}")
+            return []
+
+    def _finish_logger(self, logger: Any, result: CellResult | None, pictures: list[Path]) -> None:
+        if logger is None:
+            return
+        from benchmarks import tracking
+
+        try:
+            tracking.finish(logger, result, pictures)
+        except Exception:  # nor is a dashboard
+            log.exception("W&B could not take the end of cell %s", self.cell.cell_id)
+
+    def _result(self, status: Status, scored: ProtocolResult) -> CellResult:
+        commit, dirty = environment.commit_and_dirty()
+        return self.cell.result(
+            status,
+            "; ".join(self.remarks) or None,
+            metrics=scored.metrics,
+            intervals=scored.intervals,
+            data_counts=self.counts,
+            commit=commit,
+            dirty=dirty,
+            versions=environment.versions(),
+            device=environment.device_name(str(self.device)),
+            started=self.clock.started,
+            wall_seconds=round(self.clock.wall_seconds, 3),
+            train_seconds=round(self.clock.train_seconds, 3),
+            peak_memory_mib=round(self.clock.peak_memory_mib, 1),
+            epochs=self.epochs,
+            steps=self.steps,
+        )
+
+    def _tick(self) -> None:
+        """Add the time since the last tick, and keep the sum where a kill does not reach it."""
+        now = time.monotonic()
+        self.clock.wall_seconds += now - self.ticked
+        if self.training:
+            self.clock.train_seconds += now - self.ticked
+        self.ticked = now
+        peak = environment.peak_memory_mib()
+        self.clock.peak_memory_mib = max(self.clock.peak_memory_mib, peak)
+        write_json(self.folder / "state.json", asdict(self.clock))
+
+    def _read_clock(self) -> _Clock:
+        path = self.folder / "state.json"
+        if not path.exists() or not checkpoints.any_file(self.checkpoint):
+            return _Clock()
+        try:
+            return _Clock(**read_json(path))
+        except (ValueError, TypeError) as error:
+            log.warning("%s is damaged (%s): times are counted from now on", path, error)
+            return _Clock()
+
+    def _note_commit(self) -> None:
+        commit, dirty = environment.commit_and_dirty()
+        name = commit[:12] + ("+changes" if dirty else "")
+        if self.clock.commits and self.clock.commits[-1] != name:
+            self.remarks.append(
+                f"trained in parts by {', then '.join([*self.clock.commits, name])}"
+            )
+        if name not in self.clock.commits[-1:]:
+            self.clock.commits.append(name)
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__

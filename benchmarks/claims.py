@@ -1,0 +1,298 @@
+"""Claims as data: what a paper says in words, as a predicate over measured cells.
+
+A claim reads ``left relation factor * right``, each side a row's metric. Its verdict:
+
+* ``holds`` or ``fails``: the difference is on the claim's side, or against it, beyond the noise, at
+  one-sided confidence of 95 %;
+* ``undecided``: the difference lies within the noise;
+* ``not run``: a side has no trustworthy number, and why.
+
+Noise is that between seeds: paired by seed where two or more are shared, else Welch's. With one
+seed only the test pictures speak, which is said, for they know nothing of another training run.
+A published number compares with cells of the real data at the paper's own budget, with nothing
+else. What the paper's own numbers say of the claim stands beside the verdict, never in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from benchmarks.metrics import METRICS, metric_info
+from benchmarks.schema import CellResult, Claim, Operand, Spec
+from benchmarks.statistics import Difference, against_one, paired, welch
+from benchmarks.summaries import Group, Sample, by_row, one_group, sample, source_words
+
+Verdict = Literal["holds", "fails", "undecided", "not run"]
+VERDICTS: Final[tuple[Verdict, ...]] = ("holds", "fails", "undecided", "not run")
+LEVEL: Final = 0.95
+PAPER_BUDGET: Final = "full"
+"""The budget whose settings are the papers' own."""
+
+PICTURES_ONLY: Final = "picture noise only"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the published numbers alone say of a claim.
+
+    Args:
+        left: value of the left side.
+        right: value of the right side, without the factor.
+        difference: in the claim's favour.
+    """
+
+    left: float
+    right: float
+    difference: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bare numbers agree with the claim; papers give no noise."""
+        return self.difference > 0
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """A claim and what the cells say of it.
+
+    Args:
+        claim: the claim.
+        verdict: see the module.
+        reason: one sentence with the numbers.
+        left: mean of the left side, over the seeds that were compared.
+        right: mean of the right side, without the factor.
+        difference: in the claim's favour, in the metric's unit.
+        interval: bounds of the difference, each at one-sided 95 %.
+        basis: what the noise was taken from.
+        published: what the papers' own numbers say; None where there are none.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    reason: str
+    left: float | None = None
+    right: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    basis: str = ""
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two samples, compared.
+
+    Args:
+        left: mean of the values that were compared.
+        right: likewise.
+        difference: ``factor * right - left``; None where nothing tells the noise.
+        basis: what the noise was taken from, or why there is none.
+    """
+
+    left: float
+    right: float
+    difference: Difference | None
+    basis: str
+
+
+def evaluate_claims(spec: Spec, cells: Sequence[CellResult]) -> list[ClaimVerdict]:
+    """The verdict on every claim of a table, in its order.
+
+    Args:
+        spec: the table.
+        cells: of one group (see `benchmarks.summaries`); may be empty.
+
+    Raises:
+        MixedCellsError: the cells do not compare with each other.
+        ValueError: a claim compares metrics of different units.
+    """
+    group = one_group(cells) if cells else None
+    rows = by_row(spec, cells)
+    return [_judge(claim, spec, rows, group) for claim in spec.claims]
+
+
+def count_verdicts(verdicts: Sequence[ClaimVerdict]) -> dict[Verdict, int]:
+    """How many claims have each verdict, all four named."""
+    return {name: sum(item.verdict == name for item in verdicts) for name in VERDICTS}
+
+
+def compare(left: Sample, right: Sample | float, factor: float = 1.0) -> Comparison:
+    """Compare two rows' samples by the best noise there is.
+
+    Args:
+        left: a sample with one value or more.
+        right: likewise, or a constant that has no noise.
+        factor: what ``right`` is multiplied by.
+    """
+    ours = left.values
+    if isinstance(right, float):
+        theirs: dict[int, float] = {}
+        right_mean = right
+    else:
+        theirs, right_mean = right.values, right.mean
+    shared = sorted(ours.keys() & theirs.keys())
+    found: Difference | None = None
+    basis = ""
+    left_mean = left.mean
+    if isinstance(right, float):
+        if len(ours) > 1:
+            found = against_one(list(ours.values()), factor * right, exact=True)
+            found = Difference(-found.mean, found.standard_error, found.dof)
+            basis = f"{len(ours)} seeds against a number without noise"
+    elif len(shared) > 1:
+        pairs = [ours[seed] for seed in shared], [factor * theirs[seed] for seed in shared]
+        found, basis = paired(pairs[1], pairs[0]), f"{len(shared)} paired seeds"
+        left_mean = sum(pairs[0]) / len(shared)
+        right_mean = sum(pairs[1]) / len(shared) / factor
+    elif min(len(ours), len(theirs)) > 1:
+        found = welch([factor * value for value in theirs.values()], list(ours.values()))
+        basis = f"Welch, {len(ours)} and {len(theirs)} seeds, not shared"
+    elif len(ours) > 1:
+        found = against_one(list(ours.values()), factor * right_mean, exact=False)
+        found = Difference(-found.mean, found.standard_error, found.dof)
+        basis = f"{len(ours)} seeds; the one seed of {right.row} is taken to spread alike"
+    elif len(theirs) > 1:
+        found = against_one([factor * value for value in theirs.values()], left_mean, exact=False)
+        basis = f"{len(theirs)} seeds; the one seed of {left.row} is taken to spread alike"
+    if found is not None and found.standard_error > 1e-9 * max(abs(left_mean), abs(found.mean)):
+        return Comparison(left_mean, right_mean, found, basis)
+    # One seed, or rows that no seed changes: what is left is the choice of test pictures.
+    why = f"one seed: {PICTURES_ONLY}" if found is None else f"no spread: {PICTURES_ONLY}"
+    errors = [left.picture_error()]
+    if not isinstance(right, float):
+        errors.append(right.picture_error())
+    if any(error is None for error in errors):
+        return Comparison(
+            left_mean, right_mean, None, f"{why.partition(':')[0]}, and no interval over pictures"
+        )
+    scaled = [error or 0.0 for error in errors]
+    if len(scaled) > 1:
+        scaled[1] *= factor
+    difference = Difference(factor * right_mean - left_mean, math.hypot(*scaled))
+    return Comparison(left_mean, right_mean, difference, why)
+
+
+def _judge(
+    claim: Claim, spec: Spec, rows: dict[str, list[CellResult]], group: Group | None
+) -> ClaimVerdict:
+    units = {metric_info(side.metric).unit for side in (claim.left, claim.right)}
+    if len(units) > 1:
+        raise ValueError(
+            f"claim '{claim.id}' compares metrics of different units: "
+            f"{claim.left.metric} and {claim.right.metric}"
+        )
+    published = _published(claim, spec)
+    sides: list[Sample | float] = []
+    for operand in (claim.left, claim.right):
+        side = _side(operand, spec, rows, group)
+        if isinstance(side, str):
+            return ClaimVerdict(claim, "not run", f"{side}.", published=published)
+        sides.append(side)
+    left, right = sides
+    if isinstance(left, float):
+        if isinstance(right, float):
+            return ClaimVerdict(
+                claim, "not run", "Both sides are published numbers.", published=published
+            )
+        # factor * right - left, seen from the side that was measured.
+        turned = compare(right, left / claim.factor)
+        compared = Comparison(left, turned.left, _scaled(turned, -claim.factor), turned.basis)
+    else:
+        compared = compare(left, right, claim.factor)
+    return _verdict(claim, compared, published)
+
+
+def _verdict(claim: Claim, compared: Comparison, published: Published | None) -> ClaimVerdict:
+    sign = 1.0 if claim.relation == "<" else -1.0
+    gap = sign * (claim.factor * compared.right - compared.left)
+    numbers = _numbers(claim, compared)
+    verdict: Verdict = "undecided"
+    interval = None
+    if compared.difference is None:
+        reason = f"{numbers}: {compared.basis}, so nothing tells the noise."
+    else:
+        signed = compared.difference if sign > 0 else _scaled(compared, -1.0)
+        assert signed is not None
+        interval = signed.interval(LEVEL)
+        verdict = "holds" if interval[0] > 0 else "fails" if interval[1] < 0 else "undecided"
+        show = METRICS[claim.left.metric].format
+        side = "for" if gap > 0 else "against" if gap < 0 else "neither for nor against"
+        within = ", within the noise" if verdict == "undecided" else ""
+        reason = (
+            f"{numbers}: {show(abs(gap))} {side} the claim{within} "
+            f"(95 % bounds {show(interval[0])} to {show(interval[1])}; {compared.basis})."
+        )
+    return ClaimVerdict(
+        claim,
+        verdict,
+        reason,
+        compared.left,
+        compared.right,
+        gap,
+        interval,
+        compared.basis,
+        published,
+    )
+
+
+def _side(
+    operand: Operand, spec: Spec, rows: dict[str, list[CellResult]], group: Group | None
+) -> Sample | float | str:
+    """A sample, a published value, or the reason why there is neither."""
+    row = spec.row(operand.row)
+    if operand.published:
+        value = row.published[operand.metric].value
+        live = "" if row.method is not None else f"{row.id} has no live row; "
+        number = f"its published {METRICS[operand.metric].format(value)}"
+        if group is None:
+            return f"{live}nothing was run to compare with {number}"
+        if group.source != "real" or group.budget != PAPER_BUDGET:
+            return (
+                f"{live}{number} compares with real data at budget {PAPER_BUDGET} only, "
+                f"these cells are of {source_words(group)}, budget {group.budget}"
+            )
+        return value
+    if row.method is None:
+        return f"{row.id} has no live row"
+    if not rows[row.id]:
+        return f"{row.id} was not run"
+    found = sample(row.id, rows[row.id], operand.metric)
+    if found.problems:
+        # A verdict over the seeds that survived would flatter methods that diverge.
+        problem = found.problems[0].rstrip(".")
+        return problem if problem.startswith(row.id) else f"{row.id}, {problem}"
+    return found
+
+
+def _published(claim: Claim, spec: Spec) -> Published | None:
+    values = []
+    for operand in (claim.left, claim.right):
+        number = spec.row(operand.row).published.get(operand.metric)
+        if number is None:
+            return None
+        values.append(number.value)
+    gap = claim.factor * values[1] - values[0]
+    return Published(values[0], values[1], gap if claim.relation == "<" else -gap)
+
+
+def _numbers(claim: Claim, compared: Comparison) -> str:
+    show = METRICS[claim.left.metric].format
+    words = [
+        f"{side.row} {side.metric} {show(value)}{' (published)' if side.published else ''}"
+        for side, value in ((claim.left, compared.left), (claim.right, compared.right))
+    ]
+    times = ""
+    if claim.factor != 1.0:
+        times = f"{claim.factor:g} times "
+        words[1] += f" = {show(claim.factor * compared.right)}"
+    return f"{words[0]} against {times}{words[1]}"
+
+
+def _scaled(compared: Comparison, factor: float) -> Difference | None:
+    found = compared.difference
+    if found is None:
+        return None
+    return Difference(found.mean * factor, found.standard_error * abs(factor), found.dof)

@@ -1,0 +1,285 @@
+"""The command line: ``whatwhere`` or ``python -m benchmarks``. It parses; others work."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Choice
+
+app = typer.Typer(
+    help="Methods that learn, without labels, to tell where things are from what they look like: "
+    "run their tables, and check them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="The user's own copies of datasets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DEBUG_VARIABLE = "WHATWHERE_DEBUG"
+
+
+class SourceName(StrEnum):
+    """Where pictures come from."""
+
+    standin = "standin"
+    real = "real"
+
+
+class Wandb(StrEnum):
+    """Whether Weights & Biases records the runs."""
+
+    off = "off"
+    offline = "offline"
+    online = "online"
+
+
+TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
+BudgetOption = Annotated[str, typer.Option("--budget", help="smoke, quick or full.")]
+SourceOption = Annotated[SourceName, typer.Option("--source", help="Stand-in or real data.")]
+RootOption = Annotated[
+    Path | None, typer.Option("--data-root", help="Folder of your copy (source real).")
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Where prepared data is kept.")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="The results folder.")]
+WandbOption = Annotated[Wandb, typer.Option("--wandb", help="Record runs with W&B.")]
+BaselinesOption = Annotated[
+    Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
+]
+RESULTS = Path("results")
+
+
+@app.command()
+def bench(
+    table: TableArgument,
+    budget: BudgetOption = "quick",
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    results: ResultsOption = RESULTS,
+    rows: Annotated[str, typer.Option(help="Only these rows, e.g. dlp-k30,pca-60.")] = "",
+    seeds: Annotated[str, typer.Option(help="How many (3), or which (0,1,2).")] = "",
+    devices: Annotated[str, typer.Option(help="auto, cpu, a number of GPUs or 0,1.")] = "auto",
+    wandb: WandbOption = Wandb.off,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print cells and commands only.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Forget the results of these cells, run them anew.")
+    ] = False,
+) -> None:
+    """Run a table: only cells that have no result yet; failed ones are tried again."""
+    from benchmarks import bench as work
+    from benchmarks.specs import parse_rows, parse_seeds
+
+    _exit(
+        work.bench(
+            _choice(table, budget, source, data_root, cache_dir, results),
+            rows=parse_rows(rows),
+            seeds=parse_seeds(seeds),
+            devices=devices,
+            wandb=wandb.value,
+            dry_run=dry_run,
+            again=again,
+        )
+    )
+
+
+@app.command("table")
+def table_command(
+    table: TableArgument,
+    budget: BudgetOption = "quick",
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    results: ResultsOption = RESULTS,
+) -> None:
+    """Make a table again from the cells that are there, and print it."""
+    from benchmarks import bench as work
+
+    _exit(work.table(_choice(table, budget, source, data_root, cache_dir, results)))
+
+
+@app.command()
+def check(
+    table: TableArgument,
+    budget: BudgetOption = "quick",
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    results: ResultsOption = RESULTS,
+    baselines: BaselinesOption = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here, too.")] = None,
+) -> None:
+    """Compare with the accepted numbers: exit 0 fine, 1 worse, 2 not comparable."""
+    from benchmarks import bench as work
+
+    choice = _choice(table, budget, source, data_root, cache_dir, results)
+    _exit(work.check(choice, baselines, junit))
+
+
+@app.command()
+def accept(
+    table: TableArgument,
+    reason: Annotated[str, typer.Option(help="Why the numbers may change.")],
+    budget: BudgetOption = "quick",
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    results: ResultsOption = RESULTS,
+    baselines: BaselinesOption = None,
+) -> None:
+    """Make the present numbers the accepted ones."""
+    from benchmarks import bench as work
+
+    choice = _choice(table, budget, source, data_root, cache_dir, results)
+    _exit(work.accept(choice, baselines, reason))
+
+
+@app.command()
+def cell(
+    table: TableArgument,
+    row: Annotated[str, typer.Argument(help="A row's id.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    budget: BudgetOption = "quick",
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    results: ResultsOption = RESULTS,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    wandb: WandbOption = Wandb.off,
+    save_seconds: Annotated[
+        float,
+        typer.Option(
+            min=0, envvar="WHATWHERE_SAVE_SECONDS", help="Least time between two checkpoints."
+        ),
+    ] = 20.0,
+) -> None:
+    """Measure one cell in this process: exit 0 measured, 1 failed, 75 stopped (run it again)."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    from benchmarks import bench as work
+
+    choice = _choice(table, budget, source, data_root, cache_dir, results)
+    _exit(
+        work.cell(
+            choice,
+            row,
+            seed=seed,
+            device=device,
+            threads=threads,
+            wandb=wandb.value,
+            save_every_seconds=save_seconds,
+        )
+    )
+
+
+@app.command("list")
+def list_command(
+    table: Annotated[str | None, typer.Argument(help="Only this table's rows.")] = None,
+) -> None:
+    """Show methods, datasets, tables and rows."""
+    from benchmarks.specs import load_spec, table_ids
+
+    out = Console()
+    if table is None:
+        from datamodules import registry as datasets
+        from lightning_modules import registry as methods
+
+        out.print("methods: ", ", ".join(methods.ids()), highlight=False)
+        out.print("datasets:", ", ".join(datasets.ids()), highlight=False)
+    for name in [table] if table is not None else table_ids():
+        spec = load_spec(name)
+        shown = Table("row", "method", "label", title=f"{spec.table}: {spec.title}")
+        for row in spec.rows:
+            shown.add_row(row.id, row.method or "(published)", escape(row.label))
+        out.print(shown)
+        out.print(f"budgets: {', '.join(spec.budgets)}; dataset: {spec.dataset}", highlight=False)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def fit(context: typer.Context) -> None:
+    """Train one run from a config: whatwhere fit -c config.yaml (LightningCLI)."""
+    from benchmarks.fit import main as fit_main
+
+    fit_main(["fit", *context.args])
+
+
+@data_app.command()
+def verify(
+    dataset: Annotated[str, typer.Argument(help="A dataset's id.")],
+    data_root: Annotated[Path, typer.Option("--data-root", help="Folder of your copy.")],
+) -> None:
+    """Show what a copy holds against what it should, and what to do."""
+    from benchmarks import datasets
+
+    _exit(datasets.verify(dataset, data_root, Console()))
+
+
+@data_app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="A dataset's id.")],
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    image_size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 64,
+) -> None:
+    """Write a dataset's cache, once."""
+    from benchmarks import datasets
+
+    _exit(datasets.prepare(dataset, source.value, data_root, cache_dir, image_size, Console()))
+
+
+def main() -> None:
+    """Run the command line; errors of the user's making become one clear paragraph, exit 2."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        console = Console(stderr=True)
+        console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"({DEBUG_VARIABLE}=1 shows where it comes from)", style="dim")
+        sys.exit(2)
+
+
+def _choice(
+    table: str,
+    budget: str,
+    source: SourceName,
+    data_root: Path | None,
+    cache_dir: Path | None,
+    results: Path,
+) -> Choice:
+    # Imported late, as in every command: torch takes seconds, `--help` must not.
+    from benchmarks.bench import Choice
+    from benchmarks.plan import DataChoice
+
+    if source is SourceName.real and data_root is None:
+        raise ValueError("source real needs your copy of the data: --data-root FOLDER")
+    return Choice(
+        table=table,
+        budget=budget,
+        data=DataChoice(source.value, data_root, cache_dir),
+        results=results,
+    )
+
+
+def _exit(code: int) -> None:
+    raise typer.Exit(code)

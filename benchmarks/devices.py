@@ -1,0 +1,82 @@
+"""Device slots: where cells may run side by side, one process each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one cell at a time.
+
+    Args:
+        device: what the cell is told, ``cpu`` or ``cuda``.
+        visible: ``CUDA_VISIBLE_DEVICES`` of its process; None leaves the variable alone.
+        threads: CPU threads of its process.
+    """
+
+    device: str
+    visible: str | None
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """Short words for people."""
+        return self.device if not self.visible else f"{self.device}:{self.visible}"
+
+
+def parse_devices(text: str, *, available: int, visible: str | None, threads: int) -> list[Slot]:
+    """Read ``DEVICES``.
+
+    Args:
+        text: ``auto``, ``cpu``, a number of GPUs (``2``) or a list of them (``0,3`` or ``1,``).
+        available: GPUs that this process sees.
+        visible: this process's ``CUDA_VISIBLE_DEVICES``: a GPU's number counts within it.
+        threads: CPU threads of the machine; GPU slots share them, the CPU is one slot with all.
+
+    Raises:
+        ValueError: this is no such list, or a GPU is not there.
+    """
+    text = text.strip().lower() or "auto"
+    if text == "auto":
+        text = str(available) if available else "cpu"
+    if text == "cpu":
+        # One cell after the other with all threads: two at once would only share the cores.
+        return [Slot("cpu", "", threads)]
+    numbers = [part.strip() for part in text.split(",") if part.strip()]
+    if not numbers or not all(re.fullmatch(r"[0-9]{1,4}", number) for number in numbers):
+        raise ValueError(f"'{text}' are no devices: give cpu, a number of GPUs (2) or a list (0,3)")
+    chosen = [int(number) for number in numbers] if "," in text else list(range(int(numbers[0])))
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"'{text}': no GPU, or one twice; give cpu, a number (2) or a list (0,3)")
+    if max(chosen) >= available:
+        raise ValueError(
+            f"'{text}': this machine shows {available} GPUs; --devices cpu runs without"
+        )
+    names = [name.strip() for name in visible.split(",")] if visible else None
+    share = max(1, threads // len(chosen))
+    return [Slot("cuda", names[n] if names else str(n), share) for n in chosen]
+
+
+def check_device(device: str) -> None:
+    """Look whether a cell can run on a device.
+
+    Args:
+        device: ``cpu``, ``mps``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        ValueError: this is no device, or it is not there.
+    """
+    import torch
+
+    found = re.fullmatch(r"cpu|mps|cuda(?::([0-9]{1,4}))?", device)
+    if found is None:
+        raise ValueError(f"'{device}' is no device: give cpu, mps, cuda or cuda:1")
+    there = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": int(found.group(1) or 0) < torch.cuda.device_count(),
+    }
+    if not there[device.partition(":")[0]]:
+        raise ValueError(f"'{device}' is not there; --device cpu runs everywhere")

@@ -1,0 +1,119 @@
+"""Where and with what a number was made: code, versions, device, memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
+PACKAGES: Final = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+)
+CODE: Final = ("lightning_modules", "datamodules", "benchmarks", "pyproject.toml")
+
+
+@cache
+def commit_and_dirty() -> tuple[str, bool]:
+    """The commit of the code that runs, and whether its packages differ from it.
+
+    ``("unknown", True)`` outside a git checkout: nothing vouches for such a number.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    commit = _git("rev-parse", "HEAD")
+    # An installed copy may lie inside somebody else's repository.
+    if not top or not commit or Path(top).resolve() != PROJECT_ROOT:
+        return "unknown", True
+    return commit, _git("status", "--porcelain", "--", *CODE) != ""
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of this suite, of Python, of the system and of the libraries numbers depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("whatwhere", *PACKAGES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def cpu_count() -> int:
+    """CPU threads this process may use: the affinity, or ``OMP_NUM_THREADS`` where it is less."""
+    try:
+        available = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        available = os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(available, int(limit)) if limit.isdecimal() and int(limit) > 0 else available
+
+
+def device_name(device: str) -> str:
+    """A device in words, e.g. ``cpu (2 threads, Intel Xeon ...)``."""
+    import torch
+
+    if device.startswith("cuda"):
+        return f"cuda ({torch.cuda.get_device_name(torch.device(device))})"
+    return f"{device} ({torch.get_num_threads()} threads, {_cpu_model()})"
+
+
+def peak_memory_mib() -> float:
+    """The most memory this process has held so far, in MiB: resident, or on the accelerator."""
+    import torch
+
+    resident = _peak_resident_mib()
+    if torch.cuda.is_available():
+        return max(resident, torch.cuda.max_memory_allocated() / 2**20)
+    return resident
+
+
+def _peak_resident_mib() -> float:
+    # getrusage also counts the parent's memory at the time of the fork; VmHWM does not.
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PROJECT_ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,116 @@
+"""Every metric the suite knows: name, unit, direction, decimals and practical tolerance.
+
+The one place for them. Tables take label, unit and decimals from here, the gate direction and
+tolerance, W&B the direction; protocols and specs only name ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from benchmarks.schema import pick
+
+Better = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a number means.
+
+    Args:
+        id: the key in `CellResult.metrics`.
+        label: short name for a table's head.
+        unit: of the value; empty for a pure number.
+        better: the direction of progress.
+        decimals: digits after the point in tables.
+        description: what is measured, in one sentence.
+        rel_tol: practical tolerance of the gate, as a part of the baseline's mean.
+        abs_tol: the same in the metric's unit; the larger of the two counts.
+        gated: whether the gate watches it. Costs are not: they depend on the machine.
+    """
+
+    id: str
+    label: str
+    unit: str
+    better: Better
+    decimals: int
+    description: str
+    rel_tol: float = 0.02
+    abs_tol: float = 0.0
+    gated: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """The direction of progress as a sign."""
+        return "↓" if self.better == "lower" else "↑"
+
+    def worse_by(self, old: float, new: float) -> float:
+        """How much worse ``new`` is than ``old``, in the metric's unit; negative if better."""
+        return new - old if self.better == "lower" else old - new
+
+    def format(self, value: float) -> str:
+        """The value with the metric's decimals, without unit; never ``-0.00``."""
+        return f"{round(value, self.decimals) + 0.0:.{self.decimals}f}"
+
+
+def _error(metric_id: str, label: str, inputs: str) -> MetricInfo:
+    return MetricInfo(
+        metric_id,
+        label,
+        "%",
+        "lower",
+        2,
+        f"Landmark error over the distance of the eyes; linear regression from {inputs}.",
+    )
+
+
+def _cost(metric_id: str, label: str, unit: str, description: str) -> MetricInfo:
+    return MetricInfo(metric_id, label, unit, "lower", 0, description, rel_tol=0.25, gated=False)
+
+
+METRICS: Final[dict[str, MetricInfo]] = {
+    info.id: info
+    for info in (
+        # Protocol `landmarks`.
+        _error("nme", "NME", "positions, no intercept (the papers' headline)"),
+        _error("nme_b", "NME +b", "positions, with intercept"),
+        _error("nme_var", "NME var", "positions and log-variances, no intercept"),
+        _error("nme_var_b", "NME var +b", "positions and log-variances, with intercept"),
+        _error("nme_certain10", "NME certain 10", "positions of the 10 most certain particles"),
+        _error("nme_uncertain10", "NME unsure 10", "positions of the 10 least certain particles"),
+        MetricInfo(
+            "var_error_spearman",
+            "rho(var, err)",
+            "",
+            "higher",
+            3,
+            "Spearman's rank correlation of a picture's mean log-variance and its error.",
+            rel_tol=0.0,
+            abs_tol=0.05,
+        ),
+        MetricInfo(
+            "ause",
+            "AUSE",
+            "",
+            "lower",
+            3,
+            "Area between the sparsification curves by variance and by error; 0 is the oracle.",
+            rel_tol=0.05,
+            abs_tol=0.02,
+        ),
+        # Costs of any cell.
+        _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),
+        _cost("wall_seconds", "wall", "s", "Time a cell took, all attempts together."),
+        _cost("peak_memory_mib", "memory", "MiB", "The most memory the process held."),
+    )
+}
+
+
+def metric_info(metric_id: str) -> MetricInfo:
+    """The metric of this id.
+
+    Raises:
+        UnknownNameError: there is none; names the nearest ones.
+    """
+    return pick("metric", metric_id, METRICS)

@@ -1,0 +1,348 @@
+"""Typed forms of a table's specification, of one cell to run, and of one measured cell.
+
+A *table* has rows (a method with its arguments, or numbers that others published), columns
+(metrics of one protocol), budgets and claims. A *cell* is one row at one seed, budget and source;
+its id is a hash over an allow-list of what changes its numbers (see `CellSpec.config`), so that
+another device, folder or number of workers never makes a finished cell stale.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from benchmarks.files import digest
+
+T = TypeVar("T")
+
+Source = Literal["standin", "real"]
+"""Where the pictures come from: a procedural twin, or the user's own copy of the dataset."""
+
+Status = Literal["ok", "failed", "timeout", "n/a"]
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+UNHASHED_DATA = frozenset({"root", "cache_dir", "num_workers", "source", "seed"})
+"""Arguments of a datamodule that are no part of a cell's ``data``: paths and workers do not change
+numbers, source and seed are fields of the cell itself."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+class ProtocolRef(_Model):
+    """The evaluation protocol of a table, with the version its numbers are made by."""
+
+    id: Identifier
+    version: int = Field(ge=1)
+
+
+class TrainerArgs(_Model):
+    """What a spec may set of Lightning's Trainer: only what changes numbers.
+
+    In a budget these are defaults, in a row they override the budget's.
+    """
+
+    max_epochs: int | None = Field(default=None, ge=1)
+    gradient_clip_val: float | None = Field(default=None, gt=0)
+    accumulate_grad_batches: int | None = Field(default=None, ge=1)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] | None = None
+    limit_train_batches: int | None = Field(default=None, ge=1)
+    limit_val_batches: int | None = Field(default=None, ge=0)
+    check_val_every_n_epoch: int | None = Field(default=None, ge=1)
+
+    def given(self) -> dict[str, Any]:
+        """The arguments that were set."""
+        return self.model_dump(exclude_none=True)
+
+
+class Budget(_Model):
+    """How much a cell may cost: data, training and network sizes.
+
+    Args:
+        data: arguments of the datamodule, e.g. ``image_size``, ``batch_size``.
+        trainer: how long to train.
+        methods: method id -> arguments that all rows with this method share.
+        timeout_minutes: a cell that takes longer is stopped, status ``timeout``.
+        seeds: the seeds run when none are asked for.
+    """
+
+    data: dict[str, Any] = {}
+    trainer: TrainerArgs = TrainerArgs()
+    methods: dict[str, dict[str, Any]] = {}
+    timeout_minutes: float | None = Field(default=None, gt=0)
+    seeds: list[Seed] = Field(default=[0], min_length=1)
+
+    @field_validator("data")
+    @classmethod
+    def _no_paths(cls, data: dict[str, Any]) -> dict[str, Any]:
+        for key in sorted(UNHASHED_DATA & data.keys()):
+            raise ValueError(f"'{key}' belongs to the command line, not into a spec")
+        return data
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"a seed stands twice in {seeds}")
+        return seeds
+
+
+class Published(_Model):
+    """A number from a paper.
+
+    Args:
+        value: in the metric's unit.
+        source: paper and table.
+        protocol: how it was measured, as far as it differs from the table's protocol.
+    """
+
+    value: float = Field(allow_inf_nan=False)
+    source: str = Field(min_length=1)
+    protocol: str = ""
+
+
+class Row(_Model):
+    """One row of a table; without ``method`` it only shows what others published.
+
+    Args:
+        args: the method's arguments, over those of the budget.
+        fit: train before scoring.
+        trainer: overrides of the budget's.
+        published: metric id -> number from a paper.
+    """
+
+    id: Identifier
+    label: str = Field(min_length=1)
+    method: str | None = None
+    args: dict[str, Any] = {}
+    fit: bool = True
+    trainer: TrainerArgs = TrainerArgs()
+    published: dict[str, Published] = {}
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _method_or_published(self) -> Self:
+        if self.method is None and not self.published:
+            raise ValueError(f"row '{self.id}' has neither a method nor published numbers")
+        if self.method is None and (self.args or self.trainer.given()):
+            raise ValueError(f"row '{self.id}' has arguments but no method")
+        return self
+
+
+class Operand(_Model):
+    """One side of a claim: a metric of a row, as measured here or as published."""
+
+    row: str
+    metric: str
+    published: bool = False
+
+
+class Claim(_Model):
+    """A sentence as a predicate over cells: ``left relation factor * right``.
+
+    Args:
+        source: where the sentence stands.
+        origin: ``paper``, or ``suite`` for what the suite itself expects.
+        factor: e.g. 0.5 in "below half of the mean shape's error".
+    """
+
+    id: Identifier
+    text: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    origin: Literal["paper", "suite"] = "paper"
+    left: Operand
+    relation: Literal["<", ">"] = "<"
+    right: Operand
+    factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+class Spec(_Model):
+    """One table. See ``benchmarks/specs`` for examples."""
+
+    table: Identifier
+    title: str = Field(min_length=1)
+    dataset: str
+    protocol: ProtocolRef
+    columns: list[str] = Field(min_length=1)
+    note: str = ""
+    budgets: dict[Identifier, Budget] = Field(min_length=1)
+    rows: list[Row] = Field(min_length=1)
+    claims: list[Claim] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _refuse_twice("column", self.columns)
+        _refuse_twice("row", [row.id for row in self.rows])
+        _refuse_twice("claim", [claim.id for claim in self.claims])
+        for claim in self.claims:
+            for side, operand in (("left", claim.left), ("right", claim.right)):
+                place = f"claim '{claim.id}', {side}"
+                try:
+                    row = self.row(operand.row)
+                except UnknownNameError as error:
+                    raise ValueError(f"{place}: {error}") from error
+                if operand.published and operand.metric not in row.published:
+                    raise ValueError(f"{place}: row '{row.id}' publishes no '{operand.metric}'")
+                if not operand.published and row.method is None:
+                    raise ValueError(
+                        f"{place}: row '{row.id}' is never run here; say `published: true`"
+                    )
+        return self
+
+    def row(self, row_id: str) -> Row:
+        """The row of this id.
+
+        Raises:
+            UnknownNameError: there is none; names the nearest ones.
+        """
+        return pick("row", row_id, {row.id: row for row in self.rows})
+
+    def budget(self, name: str) -> Budget:
+        """The budget of this name.
+
+        Raises:
+            UnknownNameError: there is none; names the nearest ones.
+        """
+        return pick("budget", name, self.budgets)
+
+    def metric_ids(self) -> set[str]:
+        """Every metric the spec speaks of: columns, published numbers, claims."""
+        published = {metric for row in self.rows for metric in row.published}
+        claimed = {side.metric for claim in self.claims for side in (claim.left, claim.right)}
+        return set(self.columns) | published | claimed
+
+
+class CellSpec(_Model):
+    """One cell to run, with everything resolved.
+
+    Args:
+        args: the method's arguments, budget and row merged.
+        data: the datamodule's arguments that change numbers.
+        trainer: the Trainer's arguments that change numbers; empty where nothing is trained.
+        data_fingerprint: the datamodule's, 16 hex digits.
+        timeout_minutes: not part of the id.
+    """
+
+    table: str
+    row: str
+    method: str
+    args: dict[str, Any]
+    fit: bool
+    dataset: str
+    data: dict[str, Any]
+    trainer: dict[str, Any]
+    seed: Seed
+    budget: str
+    source: Source
+    protocol: str
+    protocol_version: int
+    data_fingerprint: str
+    timeout_minutes: float | None = None
+
+    def config(self) -> dict[str, Any]:
+        """The allow-list: everything that changes this cell's numbers, and nothing else."""
+        return self.model_dump(exclude={"timeout_minutes"})
+
+    @property
+    def cell_id(self) -> str:
+        """16 hex digits, the same on every machine: a hash of `config`."""
+        return digest(self.config())
+
+    def result(self, status: Status, reason: str | None, **measured: Any) -> CellResult:
+        """This cell's result; ``measured`` are the fields of `CellResult` that the spec lacks."""
+        config = self.config()
+        shared = {key: config[key] for key in CellResult.model_fields.keys() & config.keys()}
+        return CellResult(
+            **shared,
+            cell_id=self.cell_id,
+            config=config,
+            status=status,
+            reason=reason,
+            **measured,
+        )
+
+
+class CellResult(_Model):
+    """One measured cell, as it stands in ``RESULTS/cells/<table>/<cell_id>.json``.
+
+    Args:
+        reason: why there are no metrics (status other than ``ok``), or a remark (``ok``).
+        metrics: metric id -> value, in the metric's unit.
+        intervals: metric id -> 95 % interval over the test samples.
+        config: `CellSpec.config`, what the id is a hash of.
+        wall_seconds: of all attempts together, up to now.
+        train_seconds: the part of it spent in training.
+        peak_memory_mib: of the process, and of the accelerator where that is more.
+    """
+
+    schema_version: Literal[1] = 1
+    cell_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    table: str
+    row: str
+    method: str
+    dataset: str
+    seed: Seed
+    budget: str
+    source: Source
+    protocol: str
+    protocol_version: int
+    status: Status
+    reason: str | None = None
+    metrics: dict[str, float] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    config: dict[str, Any]
+    data_fingerprint: str
+    data_counts: dict[str, int] = {}
+    commit: str
+    dirty: bool
+    versions: dict[str, str] = {}
+    device: str
+    world_size: int = 1
+    started: str
+    wall_seconds: float
+    train_seconds: float = 0.0
+    peak_memory_mib: float = 0.0
+    epochs: int = 0
+    steps: int = 0
+
+
+class UnknownNameError(ValueError):
+    """A name that a spec does not hold; the message lists the nearest ones."""
+
+
+def pick(kind: str, name: str, known: dict[str, T]) -> T:
+    """``known[name]``, or an error that helps.
+
+    Raises:
+        UnknownNameError: there is no such name; names the nearest ones, or all.
+    """
+    if name not in known:
+        raise UnknownNameError(f"unknown {kind} '{name}'; {suggestion(name, known)}")
+    return known[name]
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Words that lead from a mistyped name to the right one."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names)
+    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
+
+
+def describe(error: ValidationError) -> str:
+    """What is wrong, one line a field: ``rows.2.metod: Extra inputs are not permitted``."""
+    lines = []
+    for item in error.errors(include_url=False):
+        field = ".".join(str(part) for part in item["loc"]) or "(whole file)"
+        lines.append(f"{field}: {item['msg'].removeprefix('Value error, ')}")
+    return "\n".join(lines)
+
+
+def _refuse_twice(kind: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{kind} '{name}' stands twice")

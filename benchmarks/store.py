@@ -1,0 +1,162 @@
+"""The results folder: where a cell's files lie, and which cells stand there.
+
+::
+
+    RESULTS/cells/<table>/<cell_id>.json     one measured cell, written whole or not at all
+    RESULTS/runs/<cell_id>/                  log.txt metrics.jsonl resume.ckpt pictures/ ...
+    RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
+    RESULTS/baselines/<table>-<budget>-<source>.json
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchmarks.files import digest, write_atomically
+from benchmarks.schema import CellResult, CellSpec, Source, Spec, describe
+from benchmarks.specs import resolve_cell, runnable_rows
+
+log = logging.getLogger(__name__)
+
+FINISHED = frozenset({"ok", "n/a"})
+"""Statuses of cells that are not run again; failed and timed-out ones are."""
+
+
+class ResultError(ValueError):
+    """A cell's file is damaged, or two cells contradict each other."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder.
+
+    Args:
+        root: the folder.
+    """
+
+    root: Path
+
+    def cell_path(self, table: str, cell_id: str) -> Path:
+        """The JSON file of a cell."""
+        return self.root / "cells" / table / f"{cell_id}.json"
+
+    def run_folder(self, cell_id: str) -> Path:
+        """What a cell leaves beside its numbers."""
+        return self.root / "runs" / cell_id
+
+    def tables_folder(self) -> Path:
+        """The generated tables."""
+        return self.root / "tables"
+
+    def baseline_path(self, table: str, budget: str, source: Source) -> Path:
+        """The numbers that the gate compares with."""
+        return self.root / "baselines" / f"{table}-{budget}-{source}.json"
+
+    def write(self, result: CellResult) -> Path:
+        """Write a cell, whole or not at all."""
+        path = self.cell_path(result.table, result.cell_id)
+        write_atomically(path, result.model_dump_json(indent=2) + "\n")
+        return path
+
+    def read(self, table: str, cell_id: str) -> CellResult | None:
+        """A cell, or None where there is none or its file is damaged (said aloud)."""
+        path = self.cell_path(table, cell_id)
+        if not path.exists():
+            return None
+        try:
+            return read_cell(path)
+        except ResultError as error:
+            log.warning("%s; the cell counts as not run", error)
+            return None
+
+    def finished(self, cell: CellSpec) -> CellResult | None:
+        """The cell's result, if it need not be run again."""
+        result = self.read(cell.table, cell.cell_id)
+        return result if result is not None and result.status in FINISHED else None
+
+    def forget(self, cell: CellSpec) -> None:
+        """Remove a cell's result and what was trained of it, so that it is run from the start."""
+        self.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
+        for path in self.run_folder(cell.cell_id).glob("resume.*"):
+            path.unlink()
+
+    def read_table(
+        self,
+        spec: Spec,
+        *,
+        budget: str,
+        source: Source,
+        fingerprint: str | None = None,
+        settle: Callable[[CellSpec], CellSpec] = lambda cell: cell,
+    ) -> tuple[list[CellResult], list[CellResult]]:
+        """All cells of a table, parted into those that fit its specification and stale ones.
+
+        Args:
+            spec: the table.
+            budget: cells of this budget.
+            source: cells of this source.
+            fingerprint: of the data that counts; None takes what the cells say, if they agree.
+            settle: see `benchmarks.build.settle`.
+
+        Returns:
+            Cells in the order of rows and seeds, and cells that another state of the
+            specification, or other data, has measured.
+
+        Raises:
+            ResultError: a file is damaged, or cells of different data stand there.
+        """
+        order = {row: place for place, row in enumerate(runnable_rows(spec))}
+        current: list[CellResult] = []
+        stale: list[CellResult] = []
+        for path in sorted((self.root / "cells" / spec.table).glob("*.json")):
+            result = read_cell(path)
+            if (result.budget, result.source) != (budget, source):
+                continue
+            wanted = None
+            if result.row in order:
+                planned = resolve_cell(
+                    spec,
+                    result.row,
+                    seed=result.seed,
+                    budget=budget,
+                    source=source,
+                    data_fingerprint=fingerprint or result.data_fingerprint,
+                )
+                wanted = settle(planned).cell_id
+            (current if result.cell_id == wanted else stale).append(result)
+        seen: dict[tuple[str, int], str] = {}
+        for result in current:
+            other = seen.setdefault((result.row, result.seed), result.data_fingerprint)
+            if other != result.data_fingerprint:
+                raise ResultError(
+                    f"{self.root}: row '{result.row}', seed {result.seed} was measured on "
+                    f"different data ({other} and {result.data_fingerprint}); say which with "
+                    "--data-root, or keep one results folder for each copy of the data"
+                )
+        current.sort(key=lambda result: (order[result.row], result.seed))
+        return current, stale
+
+
+def read_cell(path: Path) -> CellResult:
+    """Read and check a cell's file.
+
+    Raises:
+        ResultError: the file is damaged, or its id is not the hash of its configuration.
+    """
+    try:
+        result = CellResult.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ResultError(
+            f"{path}: {describe(error)}; delete it and run the table again"
+        ) from error
+    if digest(result.config) != result.cell_id or path.stem != result.cell_id:
+        raise ResultError(
+            f"{path}: its id is not the hash of its configuration (edited by hand?); "
+            "delete it and run the table again"
+        )
+    return result

@@ -1,0 +1,274 @@
+"""Cells -> a table as Markdown, LaTeX, CSV and JSON, with its footnotes, findings and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from benchmarks import documents as doc
+from benchmarks.claims import ClaimVerdict, count_verdicts
+from benchmarks.documents import Block, Span, Text, bold, code, text
+from benchmarks.files import write_atomically
+from benchmarks.findings import INTERCEPT, Part
+from benchmarks.metrics import METRICS, MetricInfo
+from benchmarks.schema import CellResult, Spec
+from benchmarks.summaries import Sample
+from benchmarks.table_data import TableData, TableRow, build_table
+from benchmarks.table_exports import to_csv, to_json
+
+Format = Literal["md", "tex", "csv", "json"]
+FORMATS: Final[tuple[Format, ...]] = ("md", "tex", "csv", "json")
+
+
+def render(spec: Spec, cells: Sequence[CellResult], fmt: Format) -> str:
+    """A table as text.
+
+    Args:
+        spec: the table.
+        cells: of one group: the same table, budget, source, data and protocol version.
+        fmt: ``md``, ``tex`` (needs the package booktabs), ``csv`` (long: a line a row, seed and
+            metric) or ``json`` (complete).
+
+    Raises:
+        MixedCellsError: no cells, or cells that must not share a table; says what differs.
+        ValueError: the format is unknown, or the cells are of another table.
+    """
+    return _write(build_table(spec, cells), fmt)
+
+
+def write_tables(spec: Spec, cells: Sequence[CellResult], out_dir: Path) -> dict[str, Path]:
+    """Write a table in every format, each file whole or not at all.
+
+    Returns:
+        Format -> ``out_dir/<table>-<budget>-<source>.<format>``.
+
+    Raises:
+        MixedCellsError: as for `render`; nothing is written.
+        OSError: a file cannot be written.
+    """
+    data = build_table(spec, cells)
+    contents = {fmt: _write(data, fmt) for fmt in FORMATS}
+    paths: dict[str, Path] = {}
+    for fmt, content in contents.items():
+        paths[fmt] = Path(out_dir) / f"{data.group.file_stem}.{fmt}"
+        write_atomically(paths[fmt], content)
+    return paths
+
+
+def _write(data: TableData, fmt: str) -> str:
+    if fmt == "md":
+        return doc.to_markdown(_document(data))
+    if fmt == "tex":
+        return doc.to_latex(_document(data))
+    if fmt == "csv":
+        return to_csv(data)
+    if fmt == "json":
+        return to_json(data)
+    raise ValueError(f"unknown format '{fmt}'; known: {', '.join(FORMATS)}")
+
+
+class _Notes:
+    """Footnotes, numbered as they come; the same words get the same number."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def mark(self, words: str) -> Span:
+        if words not in self.words:
+            self.words.append(words)
+        return doc.mark(str(self.words.index(words) + 1))
+
+
+def _document(data: TableData) -> list[Block]:
+    notes = _Notes()
+    header: list[Text] = [text("row")]
+    for info in data.columns:
+        unit = f", {info.unit}" if info.unit else ""
+        header.append(text(f"{info.label}{unit} {info.arrow}"))
+        if data.has_published(info.id):
+            header.append(text("published"))
+    lines = [_line(data, item, notes) for item in data.rows]
+    kinds = [item.control for item in data.rows]
+    rules = frozenset(i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1])
+    label = f"tab:{data.group.file_stem}"
+    blocks: list[Block] = [
+        doc.Heading(text(data.title()), 1, text(data.facts())),
+        doc.Grid(header, lines, rules, text(f"{data.title()}. {data.facts()}."), label),
+        doc.Paragraph(text(_how_to_read(data))),
+    ]
+    if notes.words:
+        numbers = [str(i + 1) for i in range(len(notes.words))]
+        blocks.append(doc.Listing([text(words) for words in notes.words], numbers))
+    return blocks + _decomposition(data) + _upsets(data) + _claims(data.verdicts)
+
+
+def _line(data: TableData, item: TableRow, notes: _Notes) -> list[Text]:
+    label = [Span(item.row.label)]
+    if item.row.note:
+        label.append(notes.mark(item.row.note))
+    if item.cells and item.seeds != data.seeds:
+        label.append(notes.mark(f"seed {', '.join(map(str, item.seeds))} only"))
+    label += [
+        notes.mark(f"seed {cell.seed}: {cell.reason}")
+        for cell in item.cells
+        if cell.status == "ok" and cell.reason
+    ]
+    line: list[Text] = [tuple(label)]
+    waiting = item.row.method is not None and not item.cells
+    for place, info in enumerate(data.columns):
+        if waiting or item.row.method is None:
+            line.append(text("not run") if waiting and place == 0 else ())
+        else:
+            best = item.row.id in data.best[info.id]
+            line.append(_entry(item.samples[info.id], info, best, notes))
+        if data.has_published(info.id):
+            number = item.row.published.get(info.id)
+            if number is None:
+                line.append(())
+            else:
+                source = f"{number.source}{'; ' if number.protocol else ''}{number.protocol}"
+                line.append(text(info.format(number.value), notes.mark(f"published: {source}")))
+    return line
+
+
+def _entry(found: Sample, info: MetricInfo, best: bool, notes: _Notes) -> Text:
+    words = "; ".join(found.problems)
+    if found.state == "n/a" and found.measured:
+        words = "the method gives no such number"
+    why = [notes.mark(words)] if words else []
+    if not found.values:
+        return text("—" if found.state == "n/a" else found.state, *why)
+    mean = info.format(found.mean)
+    shown = [bold(mean) if best else Span(mean)]
+    if found.std is not None:
+        shown.append(Span(f" ± {info.format(found.std)}"))
+    elif found.interval is not None:
+        low, high = found.interval
+        shown.append(Span(f" ({info.format(low)}, {info.format(high)})"))
+    return (*shown, *why)
+
+
+def _how_to_read(data: TableData) -> str:
+    several = any(len(item.cells) > 1 for item in data.rows)
+    single = any(len(item.cells) == 1 for item in data.rows)
+    words = ["Bold: the best measured here. ↓ less is better, ↑ more is better."]
+    if several:
+        words.append("± is the standard deviation over seeds.")
+    if single:
+        words.append(
+            "With one seed, the 95 % interval over test pictures stands in parentheses; it knows "
+            "nothing of how another seed would have trained."
+        )
+    if data.group.source == "standin" and any(item.row.published for item in data.rows):
+        words.append("Published numbers are of the real data: beside stand-in cells, no yardstick.")
+    return " ".join([*words, data.spec.note]).strip()
+
+
+def _decomposition(data: TableData) -> list[Block]:
+    if not data.decompositions:
+        return []
+    info = METRICS[INTERCEPT.base]
+    header = (
+        "row",
+        f"gain, {INTERCEPT.base} to {INTERCEPT.full}",
+        INTERCEPT.confound_label,
+        INTERCEPT.rest_label,
+        "intercept's share",
+        "published gain",
+    )
+    lines = [
+        [
+            text(item.label),
+            _part(item.total, info),
+            _part(item.confound, info),
+            _part(item.rest, info),
+            text("—" if item.share is None else f"{item.share:.0%}"),
+            text("" if item.published is None else info.format(item.published)),
+        ]
+        for item in data.decompositions
+    ]
+    return [
+        doc.Heading(text(INTERCEPT.title)),
+        doc.Paragraph(
+            text(
+                f"In {info.unit} points. The gain from ",
+                *(code(INTERCEPT.base), " to ", code(INTERCEPT.full), " is that from "),
+                *(code(INTERCEPT.base), " to ", code(INTERCEPT.confound)),
+                ", which needs no variance, and the rest. A share is given where both are gains.",
+            )
+        ),
+        doc.Grid([text(words) for words in header], lines),
+    ]
+
+
+def _part(part: Part, info: MetricInfo) -> Text:
+    spread = "" if part.std is None else f" ± {info.format(part.std)}"
+    return text(f"{info.format(part.mean)}{spread}")
+
+
+def _upsets(data: TableData) -> list[Block]:
+    if not data.upsets:
+        return []
+    items = []
+    for item in data.upsets:
+        parts: list[str | Span] = [code(item.control)]
+        if item.beaten:
+            parts += [" beats ", ", ".join(item.beaten), " on ", code(item.metric)]
+        if item.ahead:
+            within = "ahead of " + ", ".join(item.ahead) + ", within the noise"
+            parts += ["; is " if item.beaten else " is ", within]
+            parts += [] if item.beaten else [", on ", code(item.metric)]
+        items.append(text(*parts, "."))
+    return [
+        doc.Heading(text("Controls that are ahead of methods")),
+        doc.Paragraph(text("Controls learn nothing. Where one wins, that is news about the task.")),
+        doc.Listing(items),
+    ]
+
+
+def _claims(verdicts: Sequence[ClaimVerdict]) -> list[Block]:
+    if not verdicts:
+        return []
+    counts = count_verdicts(verdicts)
+    plural = {"holds": "hold", "fails": "fail"}
+    summary = ", ".join(
+        f"{number} {plural.get(name, name) if number > 1 else name}"
+        for name, number in counts.items()
+        if number
+    )
+    blocks: list[Block] = [
+        doc.Heading(text(f"Claims: {summary}")),
+        doc.Paragraph(
+            text(
+                "Holds or fails: beyond the noise, at one-sided confidence of 95 % for each claim "
+                "by itself; bounds are of the difference, positive for the claim. With one seed "
+                "only the test pictures' noise is known. What the published numbers say of a claim "
+                "has no part in its verdict."
+            )
+        ),
+    ]
+    for origin, title in (("paper", "The papers' claims"), ("suite", "This suite's own")):
+        chosen = [item for item in verdicts if item.claim.origin == origin]
+        if chosen:
+            blocks.append(doc.Heading(text(title), 3))
+            blocks.append(doc.Listing([_claim(item) for item in chosen]))
+    return blocks
+
+
+def _claim(item: ClaimVerdict) -> Text:
+    claim = item.claim
+    alone = ", one seed" if item.basis.startswith("one seed") else ""
+    parts: list[str | Span] = [bold(item.verdict + alone), f": {claim.text}. {item.reason}"]
+    if item.published is not None:
+        show = METRICS[claim.left.metric].format
+        times = "" if claim.factor == 1.0 else f"{claim.factor:g} times "
+        agree = "as claimed" if item.published.holds else "not as claimed"
+        parts.append(
+            f" Published: {show(item.published.left)} against {times}"
+            f"{show(item.published.right)}, {agree}"
+        )
+        parts.append(f" ({claim.source}).")
+    elif claim.origin == "paper":
+        parts.append(f" ({claim.source})")
+    return text(*parts)

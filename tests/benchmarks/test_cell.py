@@ -1,0 +1,195 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from benchmarks import checkpoints
+from benchmarks.callbacks import read_jsonl
+from benchmarks.cell import run_cell
+from benchmarks.store import Store
+from tests.benchmarks.tiny import ENTRY, TinyMethod
+
+
+def weights(results, cell):
+    path = Store(results).run_folder(cell.cell_id) / "resume.ckpt"
+    assert checkpoints.is_good(path)
+    return torch.load(path, weights_only=True)["state_dict"]["layer.weight"]
+
+
+def run(cell, results, **options):
+    return run_cell(cell, results=results, **({"save_every_seconds": 0} | options))
+
+
+@pytest.fixture
+def result_and_folder(tiny, tmp_path):
+    cell = tiny()
+    return run(cell, tmp_path), Store(tmp_path), cell
+
+
+def test_a_cell_writes_its_number_and_how_it_was_made(result_and_folder):
+    result, store, cell = result_and_folder
+    assert result.status == "ok" and result.reason is None
+    assert 0 < result.metrics["nme"] < 1
+    assert (result.epochs, result.steps) == (4, 16)
+    assert result.config == cell.config()
+    assert result.data_counts == {"train": 16}
+    assert torch.__version__.startswith(result.versions["torch"])
+    assert 0 < result.train_seconds < result.wall_seconds
+    assert 50 < result.peak_memory_mib < 5000
+    assert store.read("tiny", cell.cell_id) == result
+    rows = read_jsonl(store.run_folder(cell.cell_id) / "metrics.jsonl")
+    epochs = [row for row in rows if "train/loss" in row]
+    assert [row["step"] for row in epochs] == [4, 8, 12, 16]
+    assert [row["lr"] for row in epochs] == pytest.approx([0.01, 0.005, 0.0025, 0.00125])
+    assert {"val/loss", "epoch"} <= epochs[0].keys()
+
+
+def test_a_finished_cell_is_not_run_again(result_and_folder):
+    result, store, cell = result_and_folder
+    path = store.cell_path("tiny", cell.cell_id)
+    before = path.stat()
+    assert run(cell, store.root) == result
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_the_number_is_a_function_of_the_seed(result_and_folder, tiny, tmp_path):
+    result, _, cell = result_and_folder
+    assert run(cell, tmp_path / "again").metrics == result.metrics
+    assert run(tiny(seed=1), tmp_path).metrics != result.metrics
+
+
+@pytest.mark.parametrize(
+    ("row", "status", "reason"),
+    [
+        ("nan", "failed", "NonFiniteError: the loss is nan in epoch 1, batch 0"),
+        ("raises", "failed", "RuntimeError: the tiny method had an accident"),
+        ("unscored", "failed", "NonFiniteError: metric 'nme' is nan"),
+        ("mute", "n/a", "has no keypoints"),
+    ],
+)
+def test_what_goes_wrong_is_a_row_with_its_reason(tiny, tmp_path, row, status, reason):
+    result = run(tiny(row), tmp_path)
+    assert (result.status, result.reason, result.metrics) == (status, reason, {})
+    assert Store(tmp_path).read("tiny", result.cell_id) == result
+    # Mended code must not go on from what broken code has trained.
+    assert checkpoints.any_file(Store(tmp_path).run_folder(result.cell_id) / "resume.ckpt") == (
+        row == "mute"
+    )
+
+
+def test_wrong_arguments_are_a_row_too(tiny, tmp_path):
+    result = run(tiny(args={"image_size": 8, "learning_rate": 1}), tmp_path)
+    assert result.status == "failed"
+    assert "TinyMethod takes no argument 'learning_rate'" in result.reason
+
+
+def test_an_untrained_row_is_scored_without_a_checkpoint(tiny, tmp_path):
+    result = run(tiny("untrained"), tmp_path)
+    assert (result.status, result.epochs, result.train_seconds) == ("ok", 0, 0)
+    assert not (Store(tmp_path).run_folder(result.cell_id) / "resume.ckpt").exists()
+
+
+def test_timeout_keeps_the_checkpoint_and_a_second_call_goes_on(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINY_PAUSE", "0.05")
+    cell = tiny(timeout_minutes=0.5 / 60)
+    result = run(cell, tmp_path)
+    assert (result.status, result.reason) == ("timeout", "took longer than 0.00833333 minutes")
+    monkeypatch.setenv("TINY_PAUSE", "0")
+    done = run(cell, tmp_path)
+    assert done.status == "ok"
+    assert done.wall_seconds > result.wall_seconds
+    assert torch.equal(weights(tmp_path, cell), weights_uninterrupted(cell, tmp_path / "other"))
+
+
+def weights_uninterrupted(cell, results):
+    assert run(cell, results).status == "ok"
+    return weights(results, cell)
+
+
+def test_a_picture_that_fails_does_not_lose_the_number(tiny, tmp_path, monkeypatch):
+    def draw(*args, **kwargs):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr(sys.modules["benchmarks.pictures"], "draw_cell", draw)
+    result = run(tiny(), tmp_path)
+    assert (result.status, result.reason) == ("ok", "no pictures: ValueError: no ink")
+
+
+def test_a_full_disk_is_a_failure_that_keeps_what_was_trained(tiny, tmp_path, monkeypatch):
+    original = TinyMethod.validation_step
+
+    def no_space(self, batch, batch_idx):
+        if self.trainer.current_epoch == 2:
+            raise OSError(28, "No space left on device")
+        original(self, batch, batch_idx)
+
+    monkeypatch.setattr(TinyMethod, "validation_step", no_space)
+    cell = tiny()
+    result = run(cell, tmp_path)
+    assert result.status == "failed" and "No space left on device" in result.reason
+    # Epochs 0 and 1 are saved.
+    assert torch.isfinite(weights(tmp_path, cell)).all()
+
+
+def test_another_cells_checkpoint_is_refused_and_kept(tiny, tmp_path):
+    other, cell = tiny(seed=1), tiny()
+    run(other, tmp_path)
+    store = Store(tmp_path)
+    folder = store.run_folder(cell.cell_id)
+    folder.mkdir(parents=True)
+    for name in ("resume.ckpt", "resume.ckpt.sha256"):
+        (folder / name).write_bytes((store.run_folder(other.cell_id) / name).read_bytes())
+    result = run(cell, tmp_path)
+    assert result.status == "failed"
+    assert other.cell_id in result.reason and cell.cell_id in result.reason
+    assert (folder / "resume.ckpt").exists()
+
+
+def test_kill_9_and_sigterm_then_going_on_is_bit_equal(tiny, tmp_path):
+    """The whole promise, with real processes: killed, resumed, stopped, resumed, same weights."""
+    cell = tiny(trainer={"max_epochs": 12})
+    spec = tmp_path / "tiny.yaml"
+    spec.write_text(tiny.path.read_text().replace("max_epochs: 4", "max_epochs: 12"))
+    folder = Store(tmp_path).run_folder(cell.cell_id)
+    command = [sys.executable, *ENTRY, "cell", str(spec), "good", "--budget", "smoke"]
+    command += ["--results", str(tmp_path)]
+    reached = []
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with (tmp_path / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                env={
+                    **os.environ,
+                    "TINY_PAUSE": "0.1",
+                    "WHATWHERE_SAVE_SECONDS": "0",
+                },
+            )
+            goal = max(reached, default=0) + 3
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and process.poll() is None:
+                rows = read_jsonl(folder / "metrics.jsonl")
+                if rows and rows[-1]["epoch"] >= goal:
+                    break
+                time.sleep(0.05)
+            process.send_signal(number)
+            code = process.wait(30)
+        reached.append(rows[-1]["epoch"])
+        assert code == (-signal.SIGKILL if number == signal.SIGKILL else 75), (
+            tmp_path / "log.txt"
+        ).read_text()
+        assert Store(tmp_path).read("tiny", cell.cell_id) is None
+    assert "going on from" in (tmp_path / "log.txt").read_text()
+    assert not list(folder.glob("*.new"))
+    resumed = run(cell, tmp_path)
+    assert resumed.status == "ok" and resumed.epochs == 12
+    assert torch.equal(weights(tmp_path, cell), weights_uninterrupted(cell, tmp_path / "other"))
+    steps = [row["step"] for row in read_jsonl(folder / "metrics.jsonl") if "train/loss" in row]
+    assert steps == [4 * epoch for epoch in range(1, 13)]
+    assert json.loads((folder / "state.json").read_text())["wall_seconds"] > 1

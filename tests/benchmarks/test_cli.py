@@ -1,0 +1,194 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from benchmarks import cli, environment
+from benchmarks.cell import run_cell
+from benchmarks.store import Store
+from tests.benchmarks import tiny_protocol
+
+
+@pytest.fixture
+def command(tiny, monkeypatch, capsys):
+    """Run ``whatwhere ...`` in this process: exit code, output, errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["whatwhere", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    run.table = str(tiny.path)
+    return run
+
+
+SMOKE = ("--budget", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bench", "mafle"], "unknown table 'mafle'; did you mean mafl?"),
+        (["bench", "TABLE", "--budget", "smok"], "unknown budget 'smok'; did you mean smoke?"),
+        (["bench", "TABLE", *SMOKE, "--rows", "god"], "unknown row 'god'; did you mean good?"),
+        (["bench", "TABLE", *SMOKE, "--seeds", "one"], "'one' are no seeds"),
+        (["bench", "TABLE", *SMOKE, "--devices", "7"], "'7': this machine shows 0 GPUs"),
+        (["bench", "TABLE", *SMOKE, "--source", "real"], "--data-root FOLDER"),
+        (["cell", "TABLE", "good", *SMOKE, "--device", "gpu"], "'gpu' is no device"),
+        (["cell", "TABLE", "good", *SMOKE, "--device", "cuda:1"], "'cuda:1' is not there"),
+        (["cell", "TABLE", "paper", *SMOKE], "row 'paper' holds published numbers only"),
+        (["table", "TABLE", *SMOKE, "--results", "nowhere"], "run `whatwhere bench"),
+        (["list", "tinny"], "unknown table 'tinny'"),
+    ],
+)
+def test_mistakes_are_said_clearly_and_exit_2(command, monkeypatch, arguments, message):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    code, out, err = command(*[command.table if a == "TABLE" else a for a in arguments])
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_the_traceback_is_there_for_who_asks(command, monkeypatch):
+    monkeypatch.setenv("WHATWHERE_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["whatwhere", "bench", "mafle"])
+    with pytest.raises(ValueError, match="unknown table"):
+        cli.main()
+
+
+def test_a_wrong_argument_in_a_spec_is_found_before_anything_runs(command, tiny, tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(tiny.path.read_text().replace("trouble: nan", "troubles: nan"))
+    code, _, err = command("bench", path, *SMOKE, "--dry-run")
+    assert code == 2
+    assert "row 'nan', budget 'smoke': TinyMethod takes no argument 'troubles'" in err
+    assert "did you mean trouble" in err
+    path.write_text(tiny.path.read_text().replace("version: 1", "version: 2"))
+    code, _, err = command("bench", path, *SMOKE, "--dry-run")
+    assert code == 2 and "version 2 of protocol 'tiny', the code has version 1" in err
+    path.write_text(
+        tiny.path.read_text().replace("label: NaN, method: tiny", "label: N, method: tini")
+    )
+    code, _, err = command("bench", path, *SMOKE, "--dry-run")
+    assert code == 2 and "row 'nan': unknown method 'tini'; did you mean tiny" in err
+
+
+def test_dry_run_prints_cells_with_commands_that_run(command, tiny, tmp_path):
+    run_cell(tiny("untrained"), results=tmp_path)
+    code, out, _ = command(
+        "bench", command.table, *SMOKE, "--results", tmp_path, "--seeds", "2", "--dry-run"
+    )
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == 2 * 2 * 6
+    assert lines[0] == f"# good seed 0 [{tiny().cell_id}]: to run"
+    assert lines[10] == f"# untrained seed 0 [{tiny('untrained').cell_id}]: ok"
+    assert f"cell {command.table} good --seed 0 --budget smoke --source standin" in lines[1]
+
+
+def test_cell_prints_json_and_tells_the_outcome_by_its_exit_code(command, tmp_path, monkeypatch):
+    options = (*SMOKE, "--results", tmp_path, "--seed", "1")
+    code, out, _ = command("cell", command.table, "good", *options)
+    assert code == 0
+    assert json.loads(out)["metrics"].keys() == {"nme"}
+    code, _, err = command("cell", command.table, "nan", *options)
+    assert code == 1 and "failed: NonFiniteError" in err
+    code, out, _ = command("cell", command.table, "mute", *options)
+    assert code == 0 and json.loads(out)["status"] == "n/a"
+    monkeypatch.setenv("WHATWHERE_CELL_ID", "f" * 16)
+    code, _, err = command("cell", command.table, "good", *options)
+    assert code == 2 and "was planned as cell ffffffffffffffff" in err
+
+
+def test_table_leaves_out_stale_cells_and_says_so(command, tiny, tmp_path):
+    for cell in (tiny(), tiny("untrained"), tiny(args={"image_size": 8, "lr": 0.5})):
+        assert run_cell(cell, results=tmp_path).status == "ok"
+    code, out, err = command("table", command.table, *SMOKE, "--results", tmp_path)
+    assert code == 0
+    assert "Good" in out and "Untrained" in out
+    assert "1 cells in" in err
+    assert (tmp_path / "tables" / "tiny-smoke-standin.md").exists()
+    path = Store(tmp_path).cell_path("tiny", tiny().cell_id)
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 5'))
+    code, _, err = command("table", command.table, *SMOKE, "--results", tmp_path)
+    assert code == 2 and "not the hash of its configuration" in err
+
+
+def test_accept_and_check_a_metric_made_worse_on_purpose(command, tiny, tmp_path, monkeypatch):
+    path = tmp_path / "two.yaml"
+    content = yaml.safe_load(tiny.path.read_text())
+    content["rows"] = [row for row in content["rows"] if row["id"] in ("good", "untrained")]
+    path.write_text(yaml.safe_dump(content))
+    monkeypatch.setattr(environment, "commit_and_dirty", lambda: ("a" * 40, False))
+    honest = tiny_protocol.evaluate
+
+    def worse(*args, **kwargs):
+        scored = honest(*args, **kwargs)
+        metrics = {key: 2 * value for key, value in scored.metrics.items()}
+        return dataclasses.replace(scored, metrics=metrics)
+
+    for results, evaluate in (("before", honest), ("after", worse)):
+        monkeypatch.setattr(tiny_protocol, "evaluate", evaluate)
+        for row in ("good", "untrained"):
+            assert command("cell", path, row, *SMOKE, "--results", tmp_path / results)[0] == 0
+    options = (path, *SMOKE, "--baselines", tmp_path / "baselines")
+    before, after = ("--results", tmp_path / "before"), ("--results", tmp_path / "after")
+    code, _, err = command("check", *options, *before)
+    assert code == 2
+    code, out, _ = command("accept", *options, *before, "--reason", "first numbers")
+    assert code == 0 and "first numbers" in out
+    assert (tmp_path / "baselines" / "tiny-smoke-standin.json").exists()
+    assert command("check", *options, *before)[0] == 0
+    code, out, _ = command("check", *options, *after, "--junit", tmp_path / "gate.xml")
+    assert code == 1 and "WORSE" in out
+    assert "<failure" in (tmp_path / "gate.xml").read_text()
+    # A dirty tree vouches for nothing.
+    monkeypatch.setattr(environment, "commit_and_dirty", lambda: ("a" * 40, True))
+    command("cell", path, "good", *SMOKE, "--seed", "1", *after)
+    code, _, err = command("accept", *options, *after, "--reason", "I like these")
+    assert code == 2 and "uncommitted changes" in err
+
+
+def test_data_verify_names_what_is_missing_and_what_to_do(command, tmp_path):
+    code, out, _ = command("data", "verify", "tiny", "--data-root", tmp_path)
+    assert code == 2
+    assert out.count("missing") >= 2
+    assert "a.txt, b.txt: get it from its authors" in out
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).touch()
+    assert command("data", "verify", "tiny", "--data-root", tmp_path)[0] == 0
+
+
+def test_data_prepare_says_what_it_made(command, tmp_path):
+    code, out, _ = command("data", "prepare", "tiny", "--cache-dir", tmp_path)
+    assert code == 0
+    assert out.splitlines() == ["train: 16", str(tmp_path / "tiny.h5")]
+    code, _, err = command("data", "prepare", "tinny")
+    assert code == 2 and "unknown dataset 'tinny'; did you mean tiny" in err
+
+
+def test_list_and_help_do_not_fail(command):
+    code, out, _ = command("list")
+    assert code == 0
+    assert "tiny" in out and "celeba" in out and "dlp-k30" in out
+    code, out, _ = command("list", command.table)
+    assert code == 0 and "(published)" in out and "mafl" not in out
+    code, out, _ = command("bench", "--help")
+    assert code == 0 and "--dry-run" in out
+
+
+def test_the_module_runs_and_help_does_not_wait_for_torch():
+    script = (
+        "import sys, runpy; sys.argv = ['whatwhere', 'bench', '--help']\n"
+        "try: runpy.run_module('benchmarks', run_name='__main__')\n"
+        "except SystemExit: assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "--data-root" in done.stdout

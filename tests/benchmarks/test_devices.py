@@ -1,0 +1,28 @@
+import pytest
+
+from benchmarks.devices import Slot, parse_devices
+
+HERE = {"available": 4, "visible": None, "threads": 8}
+
+
+def test_the_cpu_is_one_slot_with_all_threads_and_no_gpu():
+    assert parse_devices("cpu", **HERE) == [Slot("cpu", "", 8)]
+    assert parse_devices("auto", available=0, visible=None, threads=8) == [Slot("cpu", "", 8)]
+
+
+def test_gpus_by_number_and_by_list():
+    assert [slot.visible for slot in parse_devices("2", **HERE)] == ["0", "1"]
+    assert [slot.visible for slot in parse_devices("0,3", **HERE)] == ["0", "3"]
+    assert [slot.visible for slot in parse_devices("1,", **HERE)] == ["1"]
+    assert parse_devices("auto", **HERE) == [Slot("cuda", str(n), 2) for n in range(4)]
+
+
+def test_numbers_count_within_what_the_user_made_visible():
+    slots = parse_devices("1,0", available=2, visible="5, GPU-7", threads=1)
+    assert slots == [Slot("cuda", "GPU-7", 1), Slot("cuda", "5", 1)]
+
+
+@pytest.mark.parametrize("text", ["5", "0,4", "0", "1,1", "gpu", "-1", ","])
+def test_wrong_devices_are_named(text):
+    with pytest.raises(ValueError, match=f"'{text}'"):
+        parse_devices(text, **HERE)

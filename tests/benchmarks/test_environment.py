@@ -1,0 +1,63 @@
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from benchmarks import environment
+
+
+@pytest.fixture
+def fresh():
+    environment.commit_and_dirty.cache_clear()
+    yield
+    environment.commit_and_dirty.cache_clear()
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch, fresh):
+    """A git checkout with one commit that takes the place of this one."""
+    for variable in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(variable)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "a.py").write_text("1")
+    identity = ["-c", "user.name=x", "-c", "user.email=x@x"]
+    for arguments in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+    monkeypatch.setattr(environment, "PROJECT_ROOT", tmp_path)
+    return tmp_path
+
+
+def test_commit_and_dirty_are_of_the_code_and_not_of_notes_beside_it(checkout):
+    commit, dirty = environment.commit_and_dirty()
+    assert len(commit) == 40 and not dirty
+    environment.commit_and_dirty.cache_clear()
+    (checkout / "notes.txt").write_text("mine")
+    assert environment.commit_and_dirty() == (commit, False)
+    environment.commit_and_dirty.cache_clear()
+    (checkout / "benchmarks" / "new.py").write_text("2")
+    assert environment.commit_and_dirty() == (commit, True)
+
+
+def test_outside_a_checkout_nothing_vouches_for_a_number(checkout, monkeypatch):
+    # An installed copy inside somebody else's repository is not that repository's code.
+    monkeypatch.setattr(environment, "PROJECT_ROOT", checkout / "benchmarks")
+    assert environment.commit_and_dirty() == ("unknown", True)
+
+
+def test_peak_memory_is_what_was_touched():
+    block = np.ones(400 * 2**17)
+    peak = environment.peak_memory_mib()
+    assert block.nbytes / 2**20 < peak < 20_000
+    del block
+    assert environment.peak_memory_mib() >= peak
+
+
+def test_threads_are_limited_by_the_usual_variable(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    available = environment.cpu_count()
+    assert available >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert environment.cpu_count() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert environment.cpu_count() == available
