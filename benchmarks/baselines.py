@@ -203,7 +203,7 @@ def make_baseline(
     rows = by_row(spec, cells)
     refusals = [
         f"{cell.row}, seed {cell.seed} was measured with uncommitted changes: commit them, then "
-        "run it again"
+        "run it again with `--again`"
         for cell in cells
         if cell.dirty
     ]

@@ -18,6 +18,7 @@ from benchmarks import environment
 from benchmarks.build import settle
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot, check_device, parse_devices
+from benchmarks.files import write_json
 from benchmarks.plan import DataChoice, plan
 from benchmarks.runner import (
     CELL_ID_VARIABLE,
@@ -86,6 +87,11 @@ def bench(
     Returns:
         The exit code: 0, 1 if cells have failed, 130 if stopped.
     """
+    if wandb != "off":
+        from benchmarks import tracking
+
+        # Before anything is read or planned; a dry run is refused for the same reasons.
+        tracking.check_mode(wandb)  # type: ignore[arg-type]
     spec = load_spec(choice.table)
     slots = _slots(devices)
     cells = plan(spec, budget=choice.budget, data=choice.data, rows=rows, seeds=seeds)
@@ -132,8 +138,6 @@ def bench(
     results = _current(choice, spec)
     text = _write_and_print(choice, spec, results)
     if wandb != "off":
-        from benchmarks import tracking
-
         tracking.log_tables(results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
     for line in failed:
         choice.console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
@@ -244,6 +248,29 @@ def cell(
     if result.status not in FINISHED:
         choice.console.print(f"{result.status}: {result.reason}", markup=False, soft_wrap=True)
         return EXIT_FAILED_CELLS
+    return 0
+
+
+def perf(
+    threads: int,
+    rounds: int,
+    output: Path | None,
+    out: Console | None = None,
+) -> int:
+    """Measure speed and memory, print them as Markdown.
+
+    Args:
+        threads: of the CPU.
+        rounds: how often each section is timed, in turns.
+        output: where to write JSON, if anywhere.
+        out: where the table goes; None for the standard output.
+    """
+    from benchmarks.perf import measure
+
+    found = measure.report(threads, rounds)
+    if output is not None:
+        write_json(output, found)
+    (out or Console()).print(measure.as_table(found), markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

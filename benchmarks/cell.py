@@ -81,10 +81,8 @@ def run_cell(
         if finished is not None:
             log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
             return finished
-        attempt = _Attempt(cell, folder, torch.device(device), stop, save_every_seconds)
-        result = attempt.run(root, cache_dir, wandb, progress_bar)
-        store.write(result)
-        return result
+        attempt = _Attempt(cell, store, torch.device(device), stop, save_every_seconds)
+        return attempt.run(root, cache_dir, wandb, progress_bar)
 
 
 @dataclass
@@ -104,13 +102,14 @@ class _Attempt:
     def __init__(
         self,
         cell: CellSpec,
-        folder: Path,
+        store: Store,
         device: torch.device,
         stop: cb.StopSignal,
         save_every_seconds: float,
     ) -> None:
         self.cell = cell
-        self.folder = folder
+        self.store = store
+        self.folder = folder = store.run_folder(cell.cell_id)
         self.device = device
         self.stop = stop
         self.save_every_seconds = save_every_seconds
@@ -126,7 +125,7 @@ class _Attempt:
     def run(
         self, root: str | None, cache_dir: str | None, wandb: WandbMode, progress_bar: bool
     ) -> CellResult:
-        """Measure, and turn every end but a stop into a result."""
+        """Measure, turn every end but a stop into a result, and write it."""
         scored = ProtocolResult({})
         status: Status = "ok"
         logger = None
@@ -166,6 +165,8 @@ class _Attempt:
         finally:
             self._tick()
         result = self._result(status, scored)
+        # The number first: a dashboard may hang, or be killed while it uploads.
+        self.store.write(result)
         self._finish_logger(logger, result, pictures)
         return result
 

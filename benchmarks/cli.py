@@ -221,6 +221,20 @@ def fit(context: typer.Context) -> None:
     fit_main(["fit", *context.args])
 
 
+@app.command()
+def perf(
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each section is timed.")] = 3,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write JSON here, too.")
+    ] = None,
+) -> None:
+    """Measure speed and memory, beside the machine's matrix rate and a plain reference."""
+    from benchmarks import bench as work
+
+    _exit(work.perf(threads, rounds, output))
+
+
 @data_app.command()
 def verify(
     dataset: Annotated[str, typer.Argument(help="A dataset's id.")],
@@ -238,12 +252,21 @@ def prepare(
     source: SourceOption = SourceName.standin,
     data_root: RootOption = None,
     cache_dir: CacheOption = None,
-    image_size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 64,
+    image_size: Annotated[
+        int | None, typer.Option(min=8, help="Pixels a side (64), without --budget.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Exactly what a table's budget reads.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", help="Of this table; without it, of every one.")
+    ] = None,
 ) -> None:
     """Write a dataset's cache, once."""
     from benchmarks import datasets
 
-    _exit(datasets.prepare(dataset, source.value, data_root, cache_dir, image_size, Console()))
+    wanted = datasets.arguments(dataset, image_size, budget, table)
+    _exit(datasets.prepare(dataset, wanted, source.value, data_root, cache_dir, Console()))
 
 
 def main() -> None:

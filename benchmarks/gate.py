@@ -220,7 +220,10 @@ def _row_errors(cells: Sequence[CellResult], baseline: Baseline, row: str) -> li
         errors.append(f"duplicate seed {seed}; remove one of its files from the results folder")
     for cell in cells:
         if cell.status not in ("ok", old.status):
-            errors.append(f"seed {cell.seed} {cell.status}: {cell.reason}; mend it, run it again")
+            errors.append(
+                f"seed {cell.seed} {cell.status}: {cell.reason}; mend it, run it again with "
+                "`--again`"
+            )
         elif cell.status != old.status:
             errors.append(
                 f"seed {cell.seed} is {cell.status}, the baseline {old.status}; if that is meant, "
@@ -245,7 +248,7 @@ def _row_errors(cells: Sequence[CellResult], baseline: Baseline, row: str) -> li
     for metric, found in samples.items():
         if metric not in old.metrics:
             errors.append(f"unknown metric {metric}; `whatwhere accept` adds it")
-        errors += [f"{problem}; mend it, run it again" for problem in found.problems]
+        errors += [f"{problem}; mend it, run it again with `--again`" for problem in found.problems]
     return errors
 
 

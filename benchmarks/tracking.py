@@ -39,7 +39,7 @@ STOPPED: Final = 75
 _COLUMNS: Final = ("row", "method", "metric", "seed", "value", "low", "high", "status", "cell_id")
 
 
-class TrackingError(RuntimeError):
+class TrackingError(OSError):
     """W&B cannot record the run; the message says what to do."""
 
 

@@ -19,8 +19,8 @@ from lightning_modules.dlp.network import (
     Gaussian,
     MaskedDLP,
 )
-from lightning_modules.layers.points import pixel_centres
 from lightning_modules.layers.pointnet import MessageLayer
+from lightning_modules.layers.points import pixel_centres
 
 _MASK_THRESHOLD = 0.2
 
@@ -52,7 +52,8 @@ class PlainMaskedDLP:
         )
         reconstruction = (rebuilt - image).square().sum() / len(image)
         chamfer = self._chamfer(points, log_variance, self._proposals(prior_image))
-        return reconstruction + beta_kl * (chamfer + 1e-3 * feature_kl(*feature))
+        loss: Tensor = reconstruction + beta_kl * (chamfer + 1e-3 * feature_kl(*feature))
+        return loss
 
     def _gaussians(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """One full grid of squared distances a particle; the union of masks by a running sum."""

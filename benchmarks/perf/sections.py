@@ -54,7 +54,7 @@ def _training(
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(image).backward()
+        torch.autograd.backward(loss(image))
         optimizer.step()
 
     return Section(title, BATCH, step)

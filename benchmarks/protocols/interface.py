@@ -59,5 +59,5 @@ def load_protocol(protocol_id: str) -> EvaluationProtocol:
     """
     if protocol_id not in PROTOCOLS:
         raise ValueError(f"unknown protocol '{protocol_id}'; known: {', '.join(PROTOCOLS)}")
-    module: EvaluationProtocol = import_module(PROTOCOLS[protocol_id])  # type: ignore[assignment]
+    module: EvaluationProtocol = import_module(PROTOCOLS[protocol_id])
     return module

@@ -15,6 +15,7 @@ pictures. The certain particles are chosen on the training pictures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from lightning_modules.interface import HasCodes, HasKeypoints, Method
 VERSION: Final = 1
 SUBSET: Final = 10
 SHOWN: Final = 16
+GROUP: Final = 8
 _RESAMPLES: Final = 2000
 
 Array = np.ndarray
@@ -63,7 +65,8 @@ def predict(train: Array, landmarks: Array, test: Array, *, intercept: bool) -> 
         train = np.hstack([train, np.ones((len(train), 1))])
         test = np.hstack([test, np.ones((len(test), 1))])
     weights, *_ = np.linalg.lstsq(train, landmarks.reshape(len(landmarks), -1), rcond=None)
-    return (test @ weights).reshape(len(test), -1, 2)
+    predicted: Array = (test @ weights).reshape(len(test), -1, 2)
+    return predicted
 
 
 def interocular_errors(predicted: Array, landmarks: Array) -> Array:
@@ -112,7 +115,8 @@ def sparsification(error: Array, uncertainty: Array) -> tuple[Array, Array]:
     def curve(order: Array) -> Array:
         kept = error[order]
         mean: Array = np.cumsum(kept) / np.arange(1, len(kept) + 1)
-        return mean[::-1] / error.mean()
+        relative: Array = mean[::-1] / error.mean()
+        return relative
 
     return curve(np.argsort(uncertainty, kind="stable")), curve(np.argsort(error, kind="stable"))
 
@@ -123,6 +127,7 @@ def collect(method: Method, data: DataModule, split: str, device: torch.device) 
 
     Raises:
         NotApplicableError: the method has neither keypoints nor codes.
+        ValueError: some of them are not finite; says for how many pictures.
     """
     where, spread, landmarks = [], [], []
     for loaded in data.eval_dataloader(split):
@@ -137,9 +142,18 @@ def collect(method: Method, data: DataModule, split: str, device: torch.device) 
         if log_variance is not None:
             spread.append(log_variance.flatten(1).double().cpu().numpy())
         landmarks.append(batch["landmarks"].double().cpu().numpy())
-    return Inputs(
+    found = Inputs(
         np.concatenate(where), np.concatenate(spread) if spread else None, np.concatenate(landmarks)
     )
+    kind = "keypoints" if isinstance(method, HasKeypoints) else "codes"
+    for name, values in ((kind, found.where), ("log-variances", found.log_variance)):
+        bad = 0 if values is None else int((~np.isfinite(values)).any(1).sum())
+        if bad:
+            raise ValueError(
+                f"{type(method).__name__} gave non-finite {name} for {bad} of {len(found.where)} "
+                f"pictures of split '{split}'; did its training diverge?"
+            )
+    return found
 
 
 def score(train: Inputs, test: Inputs) -> ProtocolResult:
@@ -170,6 +184,10 @@ def score(train: Inputs, test: Inputs) -> ProtocolResult:
             intervals[metric] = bootstrap_interval(per_image)
             if metric == "nme":
                 arrays = {"test_predicted": predicted[:SHOWN], "per_image_error": per_image}
+                for group, rows in _groups(per_image).items():
+                    arrays[f"{group}_rows"] = rows
+                    arrays[f"{group}_landmarks"] = test.landmarks[rows]
+                    arrays[f"{group}_predicted"] = predicted[rows]
     if test.log_variance is not None and np.ptp(test.log_variance.mean(1)) > 0:
         uncertainty = test.log_variance.mean(1)
         error = arrays["per_image_error"]
@@ -178,6 +196,21 @@ def score(train: Inputs, test: Inputs) -> ProtocolResult:
         metrics["ause"] = float((by_variance - oracle).mean())
         arrays["sparsification"] = np.stack([by_variance, oracle])
     return ProtocolResult(metrics, intervals, arrays)
+
+
+def _groups(per_image: Array) -> dict[str, Array]:
+    """Rows of the test pictures nearest the median error, and of those with the largest."""
+    from_median = np.abs(per_image - np.median(per_image))
+    return {
+        "median": np.argsort(from_median, kind="stable")[:GROUP],
+        "worst": np.argsort(-per_image, kind="stable")[:GROUP],
+    }
+
+
+def _pictures(data: DataModule, rows: Sequence[int]) -> Array:
+    """Test pictures (n, H, W, 3) uint8, as the method sees them."""
+    images: Array = data.dataset("test").__getitems__(rows)["image"].permute(0, 2, 3, 1).numpy()
+    return images
 
 
 def _subsets(train: Inputs, test: Inputs) -> dict[str, tuple[Array, Array]]:
@@ -203,7 +236,9 @@ def evaluate(
     ``arrays`` holds, for the first pictures of the test split: ``test_images`` (n, H, W, 3) uint8,
     ``test_landmarks``, ``test_predicted`` (n, L, 2), ``test_keypoints`` and ``test_log_variance``
     (n, K, 2) where the method has keypoints; for all of them ``per_image_error`` (N,), percent, and
-    ``sparsification`` (2, N): by variance, by the oracle.
+    ``sparsification`` (2, N): by variance, by the oracle. The 8 test pictures whose ``nme`` is
+    nearest the median, and the 8 whose it is largest, are ``median_*`` and ``worst_*``: ``rows``
+    (n,) of the split, ``images``, ``landmarks``, ``predicted``.
 
     Raises:
         NotApplicableError: the method has neither keypoints nor codes.
@@ -212,11 +247,13 @@ def evaluate(
     test = collect(method, data, "test", device)
     result = score(collect(method, data, "train", device), test)
     arrays = dict(result.arrays)
-    images = next(iter(data.eval_dataloader("test")))["image"][:SHOWN]
-    arrays["test_images"] = images.permute(0, 2, 3, 1).cpu().numpy()
-    arrays["test_landmarks"] = test.landmarks[:SHOWN]
+    shown = min(SHOWN, len(test.where))
+    arrays["test_images"] = _pictures(data, range(shown))
+    arrays["test_landmarks"] = test.landmarks[:shown]
+    for group in ("median", "worst"):
+        arrays[f"{group}_images"] = _pictures(data, arrays[f"{group}_rows"].tolist())
     if isinstance(method, HasKeypoints):
-        arrays["test_keypoints"] = test.where[:SHOWN].reshape(len(images), -1, 2)
+        arrays["test_keypoints"] = test.where[:shown].reshape(shown, -1, 2)
         if test.log_variance is not None:
-            arrays["test_log_variance"] = test.log_variance[:SHOWN].reshape(len(images), -1, 2)
+            arrays["test_log_variance"] = test.log_variance[:shown].reshape(shown, -1, 2)
     return ProtocolResult(result.metrics, result.intervals, arrays)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+from lightning_modules.dlp.initialisation import spread_particles
 from lightning_modules.dlp.losses import chamfer_kl, feature_kl
 from lightning_modules.dlp.network import MaskedDLP, MaskedShape
 from lightning_modules.interface import Batch, Codes, Keypoints, Method
@@ -57,7 +58,12 @@ class DeepLatentParticles(Method):
         kl_balance: weight of the appearance KL within them.
         background_in_chamfer: let the background particle take part in the Chamfer-KL, as the
             authors say their CelebA numbers need.
+        initialisation: ``paper``, or ``spread`` for short budgets (see `spread_particles`).
+        train_prior: learn the proposal network; without it, proposals come from its start, which
+            the authors say works too.
         learning_rate: of Adam.
+        wide_layer_rate: factor on it for the two layers that read whole heat maps, thousands of
+            inputs each (paper: 1).
         adam_epsilon: of Adam.
         schedule: ``multistep`` (paper), or ``cosine`` to zero over the whole run.
         milestones: epochs of the multistep schedule.
@@ -87,7 +93,10 @@ class DeepLatentParticles(Method):
         beta_kl: float | None = None,
         kl_balance: float = 1e-3,
         background_in_chamfer: bool = True,
+        initialisation: Literal["paper", "spread"] = "paper",
+        train_prior: bool = True,
         learning_rate: float = 2e-4,
+        wide_layer_rate: float = 1.0,
         adam_epsilon: float = 1e-4,
         schedule: Literal["multistep", "cosine"] = "multistep",
         milestones: tuple[int, ...] = (50, 80, 100),
@@ -117,6 +126,9 @@ class DeepLatentParticles(Method):
                 norm=norm,
             )
         ).to(memory_format=torch.channels_last)
+        if initialisation == "spread":
+            spread_particles(self.network)
+        self.network.prior.requires_grad_(train_prior)
         # Not a registered module: a frozen measure belongs in no checkpoint.
         self._vgg = [VGGLoss()] if loss == "vgg" else []
         self.beta_kl = _BETA_KL[loss] if beta_kl is None else beta_kl
@@ -163,16 +175,20 @@ class DeepLatentParticles(Method):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam with the paper's epoch milestones, or a cosine over all steps."""
         h = self.hparams
+        wide = [self.network.position.head[0].weight, self.network.appearance.background[0].weight]
+        rest = [p for p in self.parameters() if p.requires_grad and all(p is not w for w in wide)]
+        rate = h["learning_rate"]
         optimizer = torch.optim.Adam(
-            (p for p in self.parameters() if p.requires_grad),
-            lr=h["learning_rate"],
+            [{"params": rest}, {"params": wide, "lr": rate * h["wide_layer_rate"]}],
+            lr=rate,
             eps=h["adam_epsilon"],
+            fused=True,
         )
         if h["schedule"] == "multistep":
             steps = MultiStepLR(optimizer, milestones=list(h["milestones"]), gamma=h["gamma"])
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": steps}}
         total = int(self.trainer.estimated_stepping_batches)
-        warmup = max(1, h["warmup_steps"])
+        warmup: int = max(1, h["warmup_steps"])
 
         def factor(step: int) -> float:
             rest = min(1.0, max(0, step - warmup) / max(1, total - warmup))

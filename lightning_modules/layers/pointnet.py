@@ -56,7 +56,8 @@ class MessageLayer(nn.Module):
         shape = message.shape
         message = self.first_norm(message.flatten(0, 2)).relu()
         message = self.second_norm(self.second(message))
-        return message.view(shape).amax(2).relu()
+        received: Tensor = message.view(shape).amax(2).relu()
+        return received
 
 
 class PointCloudEncoder(nn.Module):
@@ -74,9 +75,7 @@ class PointCloudEncoder(nn.Module):
         super().__init__()
         widths = [inputs + 2, *channels]
         self.neighbours = neighbours
-        self.layers = nn.ModuleList(
-            MessageLayer(a, b) for a, b in itertools.pairwise(widths)
-        )
+        self.layers = nn.ModuleList(MessageLayer(a, b) for a, b in itertools.pairwise(widths))
 
     def forward(self, points: Tensor, features: Tensor) -> Tensor:
         """Encode the set; no gradient reaches ``points``."""

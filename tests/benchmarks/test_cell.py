@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+from pytorch_lightning.loggers.logger import DummyLogger
 
 from benchmarks import checkpoints
 from benchmarks.callbacks import read_jsonl
@@ -80,6 +81,23 @@ def test_what_goes_wrong_is_a_row_with_its_reason(tiny, tmp_path, row, status, r
     assert checkpoints.any_file(Store(tmp_path).run_folder(result.cell_id) / "resume.ckpt") == (
         row == "mute"
     )
+
+
+def test_the_number_stands_before_the_dashboard_is_finished(tiny, tmp_path, monkeypatch):
+    from benchmarks import tracking
+
+    cell, seen = tiny(), []
+
+    def finish(logger, result, pictures):
+        seen.append(Store(tmp_path).read("tiny", cell.cell_id))
+        raise KeyboardInterrupt  # killed while it uploads
+
+    monkeypatch.setattr(tracking, "make_logger", lambda *_: DummyLogger())
+    monkeypatch.setattr(tracking, "finish", finish)
+    with pytest.raises(KeyboardInterrupt):
+        run(cell, tmp_path, wandb="offline")
+    assert seen[0] is not None and seen[0].status == "ok"
+    assert run(cell, tmp_path) == seen[0]
 
 
 def test_wrong_arguments_are_a_row_too(tiny, tmp_path):

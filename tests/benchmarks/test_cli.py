@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from benchmarks import cli, environment
+from benchmarks.build import build_data
 from benchmarks.cell import run_cell
+from benchmarks.perf.measure import Measurement
+from benchmarks.specs import load_spec
 from benchmarks.store import Store
 from tests.benchmarks import tiny_protocol
 
@@ -151,7 +154,7 @@ def test_accept_and_check_a_metric_made_worse_on_purpose(command, tiny, tmp_path
     monkeypatch.setattr(environment, "commit_and_dirty", lambda: ("a" * 40, True))
     command("cell", path, "good", *SMOKE, "--seed", "1", *after)
     code, _, err = command("accept", *options, *after, "--reason", "I like these")
-    assert code == 2 and "uncommitted changes" in err
+    assert code == 2 and "uncommitted changes" in err and "run it again with `--again`" in err
 
 
 def test_data_verify_names_what_is_missing_and_what_to_do(command, tmp_path):
@@ -170,6 +173,61 @@ def test_data_prepare_says_what_it_made(command, tmp_path):
     assert out.splitlines() == ["train: 16", str(tmp_path / "tiny.h5")]
     code, _, err = command("data", "prepare", "tinny")
     assert code == 2 and "unknown dataset 'tinny'; did you mean tiny" in err
+
+
+def test_data_prepare_makes_exactly_what_a_table_reads(command, tmp_path):
+    options = ("--cache-dir", tmp_path)
+    code, out, _ = command(
+        "data", "prepare", "celeba", "--table", "mafl", "--budget", "smoke", *options
+    )
+    assert code == 0
+    smoke = load_spec("mafl").budget("smoke").data
+    data = build_data("celeba", smoke, source="standin", cache_dir=str(tmp_path))
+    assert out.splitlines()[-1] == str(data.cache_path())
+    data.setup()  # reads the cache, never makes it
+    sizes = smoke["standin_sizes"]
+    assert data.counts()["train"] == sizes["train"] and data.counts()["test"] == sizes["test"]
+    # Without a table every one on the dataset counts; there is one so far, so the same file.
+    assert command("data", "prepare", "celeba", "--budget", "smoke", *options)[1] == out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["celeba", "--budget", "huge"], "no table on dataset 'celeba' has a budget 'huge'"),
+        (["celeba", "--table", "mafl", "--budget", "smok"], "unknown budget 'smok'; did you mean"),
+        (["celeba", "--table", "TABLE"], "is of dataset 'tiny', not of 'celeba'"),
+        (["celeba", "--budget", "smoke", "--image-size", "32"], "--image-size, or --budget"),
+    ],
+)
+def test_data_prepare_refuses_what_it_cannot_mean(command, arguments, message):
+    given = [command.table if a == "TABLE" else a for a in arguments]
+    code, _, err = command("data", "prepare", *given)
+    assert code == 2 and message in err.replace("\n", " ")
+
+
+def test_online_without_an_account_is_refused_before_planning(command, monkeypatch, tmp_path):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr("wandb.login", lambda **_: False)
+    monkeypatch.setattr("benchmarks.bench.plan", lambda *_, **__: pytest.fail("planned"))
+    options = (*SMOKE, "--results", tmp_path, "--wandb", "online")
+    code, _, err = command("bench", command.table, *options)
+    assert code == 2 and "no API key was found" in err and "Traceback" not in err
+
+
+def test_perf_prints_a_table_and_writes_json(command, monkeypatch, tmp_path):
+    def one(section, threads):
+        speed = {"train": 30.0, "train_plain": 10.0}.get(section, 100.0)
+        return Measurement(section, f"the {section}", speed, 512.0, 40.0 * threads)
+
+    monkeypatch.setattr("benchmarks.perf.measure.measure_apart", one)
+    path = tmp_path / "new" / "perf.json"
+    code, out, _ = command("perf", "--threads", "3", "--rounds", "2", "-o", path)
+    assert code == 0
+    assert "the train_plain" in out and "3 threads at 120 GFLOP/s" in out
+    assert "3.00 times the plain reference" in out
+    found = json.loads(path.read_text())
+    assert found["speedup"] == 3.0 and found["sections"]["read"]["images_per_second"] == 100.0
 
 
 def test_list_and_help_do_not_fail(command):

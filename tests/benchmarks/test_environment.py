@@ -50,7 +50,8 @@ def test_peak_memory_is_what_was_touched():
     peak = environment.peak_memory_mib()
     assert block.nbytes / 2**20 < peak < 20_000
     del block
-    assert environment.peak_memory_mib() >= peak
+    # The kernel counts per thread and adds up now and then: a reading may be a little stale.
+    assert environment.peak_memory_mib() >= 0.99 * peak
 
 
 def test_threads_are_limited_by_the_usual_variable(monkeypatch):

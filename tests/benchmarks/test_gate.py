@@ -142,7 +142,7 @@ OTHER_ARGS = {"config": FIRST.config | {"args": {"image_size": 32, "n_keypoints"
         ),
         (
             replaced(CELLS, "good", 101, status="failed", reason="loss is nan", metrics={}),
-            "good: seed 101 failed: loss is nan; mend it, run it again",
+            "good: seed 101 failed: loss is nan; mend it, run it again with `--again`",
         ),
         (
             replaced(CELLS, "plain", 102, status="timeout", reason="an hour", metrics={}),

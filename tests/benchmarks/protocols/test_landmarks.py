@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 
 from benchmarks.protocols import landmarks
 from benchmarks.protocols.landmarks import Inputs
+from datamodules.interface import ArrayDataset
+from lightning_modules.interface import Keypoints, Method
 
 SHAPE = np.array([[-0.4, -0.2], [0.4, -0.2], [0.0, 0.1], [-0.3, 0.5], [0.3, 0.5]])
 
@@ -114,3 +117,67 @@ def test_a_perfect_uncertainty_has_no_sparsification_error():
     assert oracle[-1] == pytest.approx(error.min() / error.mean())
     useless, _ = landmarks.sparsification(error, -error)
     assert (useless - oracle).mean() > 0.5
+
+
+class OnePoint(Method):
+    """One keypoint: the mean of a picture's first two channels; ``spoilt`` pictures give NaN."""
+
+    def __init__(self, spoilt: int = 0):
+        super().__init__()
+        self.spoilt = spoilt
+
+    def losses(self, batch):
+        return {}
+
+    def keypoints(self, image):
+        mean = 2 * image[:, :2].mean((2, 3))[:, None] - 1
+        mean[: self.spoilt] = float("nan")
+        return Keypoints(mean, None)
+
+
+class Squares:
+    """A datamodule of plain pictures, as far as the protocol asks for one."""
+
+    def __init__(self, count: int = 30):
+        rng = np.random.default_rng(0)
+        images = np.repeat(rng.integers(0, 256, (count, 1, 1, 3), np.uint8), 8, 1).repeat(8, 2)
+        moved = SHAPE + 0.1 * rng.normal(size=(count, 1, 2))
+        self.split = ArrayDataset(images, {"landmarks": moved.astype(np.float32)})
+
+    def dataset(self, split):
+        return self.split
+
+    def eval_dataloader(self, split):
+        return [self.split.__getitems__(range(0, 20)), self.split.__getitems__(range(20, 30))]
+
+    def to_batch(self, batch, device):
+        return batch | {"image": batch["image"] / 255}
+
+
+def test_the_pictures_are_those_at_the_median_and_the_worst():
+    data = Squares()
+    arrays = landmarks.evaluate(OnePoint(), data, device=torch.device("cpu"), seed=0).arrays
+    error = arrays["per_image_error"]
+    ranks = {int(row): rank for rank, row in enumerate(np.argsort(error, kind="stable"))}
+    assert sorted(ranks[row] for row in arrays["worst_rows"]) == list(range(22, 30))
+    from_median = np.abs(error - np.median(error))
+    assert from_median[arrays["median_rows"]].max() == np.sort(from_median)[7]
+    for group in ("median", "worst"):
+        rows = arrays[f"{group}_rows"]
+        np.testing.assert_array_equal(
+            arrays[f"{group}_images"],
+            data.split.__getitems__(rows.tolist())["image"].permute(0, 2, 3, 1),
+        )
+        errors = landmarks.interocular_errors(
+            arrays[f"{group}_predicted"], arrays[f"{group}_landmarks"]
+        )
+        np.testing.assert_allclose(errors.mean(1), error[rows])
+    assert arrays["test_images"].shape == (16, 8, 8, 3)
+    assert arrays["test_keypoints"].shape == (16, 1, 2)
+
+
+def test_keypoints_that_are_not_finite_are_refused_with_their_number():
+    # The first three of either batch: of 20 pictures and of 10.
+    message = "OnePoint gave non-finite keypoints for 6 of 30 pictures of split 'test'"
+    with pytest.raises(ValueError, match=message):
+        landmarks.evaluate(OnePoint(3), Squares(), device=torch.device("cpu"), seed=0)

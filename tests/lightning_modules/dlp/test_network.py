@@ -1,4 +1,4 @@
-"""The masked model: sizes of the paper, constants of the background particle, routes of gradients."""
+"""The masked model: sizes of the paper, the background particle, routes of gradients."""
 
 import math
 
