@@ -31,13 +31,15 @@ def sunflower(count: int, radius: float, *, like: Tensor) -> Tensor:
 def spread_particles(network: MaskedDLP) -> None:
     """Differs from the paper: particles start apart and nearly certain, convolutions at scale.
 
-    Convolutions start as He et al. (2015) have it, the picture as grey, particles on a spiral over
-    the middle of the picture with log-variance -8, and heat maps of the prior at unit scale.
+    Convolutions start as He et al. (2015) have it, heat maps included: from the paper's tiny ones,
+    every step of Adam is a tenth of the weight and positions jump about. The picture starts as
+    grey, and particles on a spiral over its middle with log-variance -8.
     """
     for module in network.modules():
         if isinstance(module, ConvBlock):
             nn.init.kaiming_normal_(module.conv.weight, nonlinearity="relu")
-    nn.init.kaiming_normal_(network.prior.maps.head.weight)
+    for tower in (network.position.maps, network.prior.maps):
+        nn.init.kaiming_normal_(tower.head.weight)
     painter = network.decoder.head[0]
     assert isinstance(painter, nn.Conv2d) and painter.bias is not None
     painter.bias.fill_(_GREY)
