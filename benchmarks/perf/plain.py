@@ -16,13 +16,12 @@ from lightning_modules.dlp.losses import feature_kl
 from lightning_modules.dlp.network import (
     BACKGROUND_LOG_VARIANCE,
     MAP_SIZE,
+    MASK_THRESHOLD,
     Gaussian,
     MaskedDLP,
 )
 from lightning_modules.layers.pointnet import MessageLayer
 from lightning_modules.layers.points import pixel_centres
-
-_MASK_THRESHOLD = 0.2
 
 
 class PlainMaskedDLP:
@@ -64,7 +63,7 @@ class PlainMaskedDLP:
             x, y = points[:, k, 0, None, None], points[:, k, 1, None, None]
             map_k = torch.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / self.shape.sigma**2)
             maps.append(map_k)
-            union = (union + (map_k.detach() > _MASK_THRESHOLD).float()).clamp(0, 1)
+            union = (union + (map_k.detach() > MASK_THRESHOLD).float()).clamp(0, 1)
         return torch.stack(maps, 1), 1 - union.unsqueeze(1)
 
     def _features(self, maps: Tensor, points: Tensor, background: Tensor) -> Gaussian:

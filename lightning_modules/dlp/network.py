@@ -23,7 +23,7 @@ from lightning_modules.layers.points import gaussian_maps, glimpses, marginal_so
 
 MAP_SIZE = 16
 BACKGROUND_LOG_VARIANCE = math.log(0.01)
-_MASK_THRESHOLD = 0.2
+MASK_THRESHOLD = 0.2
 
 
 class Gaussian(NamedTuple):
@@ -266,7 +266,7 @@ class MaskedDLP(nn.Module):
     def _masks(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussian maps (B, K, 16, 16) of ``points`` and the background mask (B, 1, 16, 16)."""
         maps = gaussian_maps(points, MAP_SIZE, self.shape.sigma)
-        covered = (maps.detach() > _MASK_THRESHOLD).any(1, keepdim=True)
+        covered = (maps.detach() > MASK_THRESHOLD).any(1, keepdim=True)
         return maps, (~covered).to(maps.dtype)
 
     def encode(self, image: Tensor, *, sample: bool) -> tuple[Particles, Tensor, Tensor]:
