@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 #: Raised whenever a change moves any pixel or landmark.
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 
 # Pixels worked on at once: small enough for a picture's layers to stay in the processor's cache.
 _CHUNK_PIXELS = 80_000

@@ -19,6 +19,7 @@ from lightning_modules.interface import Batch, Codes, Keypoints, Method
 from lightning_modules.layers.blocks import Norm
 from lightning_modules.layers.perceptual import (
     WEIGHTS_VARIABLE,
+    OrientedGradientLoss,
     VGGLoss,
     summed_squared_error,
     vgg_weights_path,
@@ -26,7 +27,8 @@ from lightning_modules.layers.perceptual import (
 
 logger = logging.getLogger(__name__)
 
-_BETA_KL = {"mse": 0.1, "vgg": 40.0}
+_BETA_KL = {"mse": 0.1, "gradients": 0.1, "vgg": 40.0}
+_PERCEPTUAL = {"gradients": OrientedGradientLoss, "vgg": VGGLoss}
 
 
 class DeepLatentParticles(Method):
@@ -52,8 +54,9 @@ class DeepLatentParticles(Method):
         decoder_channels: widths of the decoder's doubling blocks.
         decoder_last: channels before its last layer; None for the paper's rule.
         norm: ``batch`` (paper) or ``group``.
-        reconstruction: ``mse``, ``vgg`` (needs a weights file, see `VGGLoss`), or ``vgg_or_mse``,
-            which `resolve_arguments` settles aloud.
+        reconstruction: ``mse``, ``vgg`` (needs a weights file, see `VGGLoss`), ``vgg_or_mse``,
+            which `resolve_arguments` settles aloud, or ``gradients`` (not the paper's, see
+            `OrientedGradientLoss`).
         beta_kl: weight of both KL terms; None for the authors' 0.1 with mse and 40 with vgg.
         kl_balance: weight of the appearance KL within them.
         background_in_chamfer: let the background particle take part in the Chamfer-KL, as the
@@ -89,7 +92,7 @@ class DeepLatentParticles(Method):
         decoder_channels: tuple[int, ...] = (256, 128, 64),
         decoder_last: int | None = None,
         norm: Norm = "batch",
-        reconstruction: Literal["mse", "vgg", "vgg_or_mse"] = "mse",
+        reconstruction: Literal["mse", "gradients", "vgg", "vgg_or_mse"] = "mse",
         beta_kl: float | None = None,
         kl_balance: float = 1e-3,
         background_in_chamfer: bool = True,
@@ -130,7 +133,7 @@ class DeepLatentParticles(Method):
             spread_particles(self.network)
         self.network.prior.requires_grad_(train_prior)
         # Not a registered module: a frozen measure belongs in no checkpoint.
-        self._vgg = [VGGLoss()] if loss == "vgg" else []
+        self._perceptual = [_PERCEPTUAL[loss]()] if loss in _PERCEPTUAL else []
         self.beta_kl = _BETA_KL[loss] if beta_kl is None else beta_kl
 
     @classmethod
@@ -167,9 +170,9 @@ class DeepLatentParticles(Method):
         }
 
     def _reconstruction_loss(self, rebuilt: Tensor, image: Tensor) -> Tensor:
-        if not self._vgg:
+        if not self._perceptual:
             return summed_squared_error(rebuilt, image)
-        loss: Tensor = self._vgg[0].to(image.device)(rebuilt, image)
+        loss: Tensor = self._perceptual[0].to(image.device)(rebuilt, image)
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:

@@ -13,6 +13,7 @@ from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.layers.perceptual import (
     WEIGHTS_VARIABLE,
     MissingWeightsError,
+    OrientedGradientLoss,
     VGGLoss,
     summed_squared_error,
 )
@@ -58,8 +59,18 @@ def test_the_background_particle_adds_its_share_to_the_chamfer_kl():
     assert not torch.equal(found[True], found[False])
 
 
+def test_the_gradient_loss_takes_the_pixels_place_and_enters_no_checkpoint():
+    method = DeepLatentParticles(**SMALL, reconstruction="gradients")
+    assert not any("directions" in name for name in method.state_dict())
+    assert {key.split(".")[0] for key in method.state_dict()} == {"network"}
+    image, painted = torch.rand(2, 2, 3, 64, 64)
+    wanted = OrientedGradientLoss()(painted, image)
+    torch.testing.assert_close(method._reconstruction_loss(painted, image), wanted)
+
+
 def test_the_weight_of_the_kl_follows_the_reconstruction_loss():
     assert DeepLatentParticles(**SMALL).beta_kl == 0.1
+    assert DeepLatentParticles(**SMALL, reconstruction="gradients").beta_kl == 0.1
     assert DeepLatentParticles(**SMALL, beta_kl=7.0).beta_kl == 7.0
 
 
@@ -188,6 +199,26 @@ def test_the_vgg_loss_adds_five_feature_maps_and_never_learns(monkeypatch, vgg_f
     method = DeepLatentParticles(**SMALL, reconstruction="vgg_or_mse")
     assert method.beta_kl == 40
     assert not any("vgg" in name or "features.0" in name for name in method.state_dict())
+
+
+def test_the_gradient_loss_sees_edges_and_hardly_light():
+    loss = OrientedGradientLoss()
+    ramp = torch.linspace(0.2, 0.8, 32).expand(1, 3, 32, 32)
+    edge = torch.full((1, 3, 32, 32), 0.3)
+    edge[..., 16:] = 0.7
+    described = loss.describe(edge)
+    assert described.shape == (1, 8, 16, 16)
+    rising, falling = described[0, 0], described[0, 4]  # to the right, to the left
+    assert rising[:, 7:9].min() > 0.5
+    assert rising[:, :6].abs().max() < 1e-6 and falling.abs().max() < 1e-6
+    assert loss(edge, edge) == 0
+    darker, moved = 0.7 * edge, edge.roll(4, -1)
+    structure = [(loss(x, edge) - summed_squared_error(x, edge)).item() for x in (darker, moved)]
+    assert structure[0] < 0.05 * structure[1]
+    assert loss.describe(ramp)[0, 2].abs().max() < 1e-3  # nothing rises downwards
+    learnt = edge.clone().requires_grad_()
+    loss(learnt, moved).backward()
+    assert learnt.grad is not None and learnt.grad.isfinite().all()
 
 
 def test_a_file_that_holds_something_else_is_named(tmp_path):
