@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from typing import Any, Literal
 
 import torch
@@ -28,6 +27,7 @@ from lightning_modules.layers.perceptual import (
 logger = logging.getLogger(__name__)
 
 _BETA_KL = {"mse": 0.1, "gradients": 0.1, "vgg": 40.0}
+_LAST_FIFTH = 0.2
 _PERCEPTUAL = {"gradients": OrientedGradientLoss, "vgg": VGGLoss}
 
 
@@ -68,10 +68,11 @@ class DeepLatentParticles(Method):
         wide_layer_rate: factor on it for the two layers that read whole heat maps, thousands of
             inputs each (paper: 1).
         adam_epsilon: of Adam.
-        schedule: ``multistep`` (paper), or ``cosine`` to zero over the whole run.
+        schedule: ``multistep`` (paper), or ``trapezoid``: constant, then linear to zero over the
+            last fifth of the run.
         milestones: epochs of the multistep schedule.
         gamma: its factor.
-        warmup_steps: steps of linear warm-up of the cosine schedule.
+        warmup_steps: steps of linear warm-up of the trapezoid.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class DeepLatentParticles(Method):
         learning_rate: float = 2e-4,
         wide_layer_rate: float = 1.0,
         adam_epsilon: float = 1e-4,
-        schedule: Literal["multistep", "cosine"] = "multistep",
+        schedule: Literal["multistep", "trapezoid"] = "multistep",
         milestones: tuple[int, ...] = (50, 80, 100),
         gamma: float = 0.1,
         warmup_steps: int = 0,
@@ -176,7 +177,7 @@ class DeepLatentParticles(Method):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam with the paper's epoch milestones, or a cosine over all steps."""
+        """Adam with the paper's epoch milestones, or a trapezoid over all steps."""
         h = self.hparams
         wide = [self.network.position.head[0].weight, self.network.appearance.background[0].weight]
         rest = [p for p in self.parameters() if p.requires_grad and all(p is not w for w in wide)]
@@ -194,8 +195,7 @@ class DeepLatentParticles(Method):
         warmup: int = max(1, h["warmup_steps"])
 
         def factor(step: int) -> float:
-            rest = min(1.0, max(0, step - warmup) / max(1, total - warmup))
-            return min(1.0, (step + 1) / warmup) * 0.5 * (1 + math.cos(math.pi * rest))
+            return min(1.0, (step + 1) / warmup, max(0.0, 1 - step / total) / _LAST_FIFTH)
 
         return {
             "optimizer": optimizer,

@@ -123,7 +123,7 @@ def test_training_explains_pictures_better_than_their_mean():
         [(rows[:, None] * a + rows[None] * (1 - a)).expand(3, -1, -1) for a in torch.rand(16)]
     )
     method = DeepLatentParticles(
-        **SMALL, initialisation="spread", learning_rate=3e-3, schedule="cosine", beta_kl=0.001
+        **SMALL, initialisation="spread", learning_rate=3e-3, schedule="trapezoid", beta_kl=0.001
     )
     data = [{"image": pictures[i::2], "index": torch.arange(8)} for i in range(2)]
     fit(method, 40, data)
@@ -132,7 +132,7 @@ def test_training_explains_pictures_better_than_their_mean():
     assert error < 0.5 * pictures.var(0).mean()
 
 
-@pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("multistep", 1e-4)])
+@pytest.mark.parametrize(("schedule", "last"), [("trapezoid", 0.0), ("multistep", 1e-4)])
 def test_schedules_end_where_they_should(schedule, last):
     method = DeepLatentParticles(
         **SMALL, schedule=schedule, learning_rate=1e-2, milestones=(1, 2), wide_layer_rate=0.1
