@@ -55,7 +55,7 @@ def aligned_camera(factors: FaceFactors, landmarks: Tensor) -> Camera:
     by 8 %: turn and size fit eyes and mouth corners, and the nose is left out. A jitter of place,
     turn and size stands for its inexact landmarks. With the poses of
     :func:`~datamodules.standins.face_factors.sample_factors` the mean-shape error over these faces
-    is that of human-labelled CelebA pictures, landmark by landmark within 0.5 % of the eye distance.
+    is that of CelebA pictures labelled by people, each landmark within 0.7 % of the eye distance.
 
     Args:
         factors: B faces.

@@ -132,7 +132,8 @@ class OrientedGradientLoss(nn.Module):
         cells = F.avg_pool2d((across * x + down * y).relu(), self.cell)
         side = 2 * math.ceil(3 * self.reach) + 1
         energy = gaussian_blur(cells.square().sum(1, keepdim=True), [side, side], [self.reach] * 2)
-        return cells / (energy + self.floor).sqrt()
+        described: Tensor = cells / (energy + self.floor).sqrt()
+        return described
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
         """Loss of ``reconstruction`` against ``image``."""
