@@ -20,6 +20,7 @@ METHODS: Final[dict[str, str]] = {
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
     "pca": "lightning_modules.controls.pca:PixelPCA",
+    "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }
 
 

@@ -7,16 +7,15 @@ the file `VGGLoss` raises, and a method that has another loss configured says so
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models import vgg16
-from torchvision.transforms.functional import gaussian_blur
+
+from lightning_modules.layers.gradients import oriented_gradients
 
 WEIGHTS_VARIABLE: Final = "WHATWHERE_VGG16"
 
@@ -90,55 +89,23 @@ class VGGLoss(nn.Module):
 
 
 class OrientedGradientLoss(nn.Module):
-    """Squared error of pixels plus that of locally normalised gradients, all summed.
-
-    The descriptor is Dalal and Triggs' (CVPR 2005) on soft cells: central differences of the grey
-    picture, their positive parts along evenly spaced directions, means over cells, divided by the
-    energy around. Light and colour weigh no more in it than the edges of eyes and mouth, as in the
-    first layers of a trained network.
+    """Squared error of pixels plus that of their `oriented_gradients`, all summed.
 
     Pictures come in as (B, 3, H, W) in [0, 1]. Returns the sum over everything but the batch,
     averaged over the batch.
 
     Args:
-        weight: factor on the descriptor's part; pixels have 1.
-        orientations: directions over the full circle.
-        cell: side of a cell, pixels.
-        reach: standard deviation of the Gaussian that gathers the energy, cells.
-        floor: energy of a flat picture, which keeps noise from being blown up.
+        weight: factor on the gradients' part; pixels have 1.
     """
 
-    directions: Tensor
-
-    def __init__(
-        self,
-        weight: float = 20.0,
-        orientations: int = 8,
-        cell: int = 2,
-        reach: float = 2.0,
-        floor: float = 1e-3,
-    ) -> None:
+    def __init__(self, weight: float = 20.0) -> None:
         super().__init__()
-        self.weight, self.cell, self.reach, self.floor = weight, cell, reach, floor
-        angle = torch.arange(orientations) * (2 * math.pi / orientations)
-        self.register_buffer("directions", torch.stack([angle.cos(), angle.sin()], 1))
-
-    def describe(self, image: Tensor) -> Tensor:
-        """Normalised oriented gradients (B, orientations, H / cell, W / cell)."""
-        grey = F.pad(image.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        across = grey[:, :, 1:-1, 2:] - grey[:, :, 1:-1, :-2]
-        down = grey[:, :, 2:, 1:-1] - grey[:, :, :-2, 1:-1]
-        x, y = self.directions[:, :, None, None].unbind(1)
-        cells = F.avg_pool2d((across * x + down * y).relu(), self.cell)
-        side = 2 * math.ceil(3 * self.reach) + 1
-        energy = gaussian_blur(cells.square().sum(1, keepdim=True), [side, side], [self.reach] * 2)
-        described: Tensor = cells / (energy + self.floor).sqrt()
-        return described
+        self.weight = weight
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
         """Loss of ``reconstruction`` against ``image``."""
-        gradients = summed_squared_error(self.describe(reconstruction), self.describe(image))
-        return summed_squared_error(reconstruction, image) + self.weight * gradients
+        edges = summed_squared_error(oriented_gradients(reconstruction), oriented_gradients(image))
+        return summed_squared_error(reconstruction, image) + self.weight * edges
 
 
 def summed_squared_error(have: Tensor, want: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from lightning_modules.controls.pca import PixelPCA
+from lightning_modules.controls.pca import GradientPCA, PixelPCA
 from lightning_modules.controls.points import FixedPoints, RandomPoints
 from lightning_modules.interface import HasCodes, HasKeypoints
+from lightning_modules.layers.gradients import oriented_gradients
 
 
 def test_fixed_points_are_distinct_inside_and_the_same_for_all():
@@ -38,8 +39,8 @@ def test_random_points_are_uniform_and_uncorrelated_even_for_nearly_equal_pictur
     assert (torch.corrcoef(points.T) - torch.eye(8)).abs().max() < 0.1
 
 
-def fitted(images: torch.Tensor, **arguments) -> PixelPCA:
-    method = PixelPCA(image_size=images.shape[-1], **arguments)
+def fitted(images: torch.Tensor, kind=PixelPCA, **arguments):
+    method = kind(image_size=images.shape[-1], **arguments)
     for batch in images.split(13):
         method.training_step({"image": batch, "index": torch.arange(len(batch))}, 0)
     method.on_train_epoch_end()
@@ -54,6 +55,17 @@ def test_pca_over_batches_is_scikit_learns_pca():
     have = method.encode(images).where.numpy()
     want = wanted.transform(images.flatten(1).double().numpy())
     np.testing.assert_allclose(np.abs(have), np.abs(want), atol=1e-4)
+
+
+def test_pca_of_gradients_is_scikit_learns_pca_of_them():
+    torch.manual_seed(0)
+    images = torch.rand(60, 3, 32, 32) * torch.linspace(0.1, 1, 32)
+    values = oriented_gradients(images, cell=4).flatten(1).double().numpy()
+    have = fitted(images, GradientPCA, n_components=4, cells=8).encode(images).where.numpy()
+    want = PCA(4, svd_solver="full").fit(values).transform(values)
+    np.testing.assert_allclose(np.abs(have), np.abs(want), atol=1e-3)
+    with pytest.raises(ValueError, match="5 cells do not divide a picture of 64 px"):
+        GradientPCA(image_size=64, cells=5)
 
 
 def test_pca_reconstructs_what_lies_in_its_components():
