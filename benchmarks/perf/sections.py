@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
 from datamodules.celeba import CelebA
+from datamodules.standins.faces import render_faces, sample_factors
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.interface import Batch
 
@@ -106,6 +107,13 @@ def read() -> Section:
     return Section("reading", BATCH, lambda: data.to_batch(next(batches), torch.device("cpu")))
 
 
+def render() -> Section:
+    """Stand-in faces, drawn."""
+    images = 1024
+    factors = sample_factors(torch.arange(images), seed=0)
+    return Section("rendering faces", images, lambda: render_faces(factors, 64, dtype=torch.uint8))
+
+
 def _faces() -> CelebA:
     data = CelebA(
         source="standin",
@@ -123,4 +131,5 @@ SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train_plain": train_plain,
     "encode": encode,
     "read": read,
+    "render": render,
 }

@@ -24,9 +24,18 @@ def columns(numbers: Numbers) -> Numbers:
     }
 
 
+class _Picked(Numbers):
+    def __init__(self, numbers: Numbers, which: slice | Tensor) -> None:
+        self._all, self._which = numbers, which
+
+    def __missing__(self, name: str) -> Tensor:
+        value = self[name] = self._all[name][self._which]
+        return value
+
+
 def picked(numbers: Numbers, which: slice | Tensor) -> Numbers:
-    """The numbers of some faces."""
-    return {name: value[which] for name, value in numbers.items()}
+    """The numbers of some faces, each taken out when it is first asked for."""
+    return _Picked(numbers, which)
 
 
 def looks(factors: FaceFactors, pixel: Tensor) -> Numbers:
