@@ -17,7 +17,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.layers.blocks import ConvBlock, FeatureCNN, Norm, conv_head, mlp
+from lightning_modules.layers.blocks import (
+    BinomialFilter,
+    ConvBlock,
+    FeatureCNN,
+    Norm,
+    conv_head,
+    mlp,
+)
 from lightning_modules.layers.pointnet import PointCloudEncoder
 from lightning_modules.layers.points import gaussian_maps, glimpses, marginal_softmax
 
@@ -56,7 +63,8 @@ class MaskedShape:
         hidden: widths of the three multilayer perceptrons.
         point_channels: widths of the point-cloud encoder.
         decoder_channels: widths of the doubling blocks. Where they stop short of ``image_size`` the
-            last layer paints squares of pixels (paper: they do not).
+            last layer paints squares of pixels (paper: they do not), whose seams a binomial filter
+            takes away.
         decoder_last: channels before the 1x1 convolution to RGB; None is the paper's rule, the
             smallest multiple of K + 1 above 32.
         norm: ``batch`` (paper) or ``group``.
@@ -232,6 +240,8 @@ class Decoder(nn.Module):
             ConvBlock(widths[-1], last, norm=norm, activation="leaky_relu"),
         )
         self.head = nn.Sequential(conv_head(last, 3 * square**2), nn.PixelShuffle(square))
+        if square > 1:
+            self.head.append(BinomialFilter())
 
     def forward(self, maps: Tensor) -> Tensor:
         """Paint a picture (B, 3, S, S)."""

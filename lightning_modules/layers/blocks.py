@@ -80,6 +80,21 @@ def conv_head(inputs: int, outputs: int) -> nn.Conv2d:
     return conv
 
 
+class BinomialFilter(nn.Module):
+    """Smooths a picture (B, C, H, W) by [1, 2, 1] / 4 along both axes.
+
+    It takes away any pattern that repeats every two pixels, such as a `PixelShuffle` leaves and
+    central differences cannot see.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Apply the filter; the border is repeated outside."""
+        channels = image.shape[1]
+        side = image.new_tensor([0.25, 0.5, 0.25])
+        kernel = (side[:, None] * side).expand(channels, 1, 3, 3)
+        return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+
+
 class FeatureCNN(nn.Module):
     """The convolution tower that DLP uses three times (facts of the paper's code: "feature CNN").
 

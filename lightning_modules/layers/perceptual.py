@@ -98,7 +98,7 @@ class OrientedGradientLoss(nn.Module):
         weight: factor on the gradients' part; pixels have 1.
     """
 
-    def __init__(self, weight: float = 20.0) -> None:
+    def __init__(self, weight: float = 10.0) -> None:
         super().__init__()
         self.weight = weight
 

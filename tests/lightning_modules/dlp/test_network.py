@@ -1,11 +1,12 @@
 """The masked model: sizes of the paper, the background particle, routes of gradients."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from lightning_modules.dlp.network import BACKGROUND_LOG_VARIANCE, MaskedDLP, MaskedShape
+from lightning_modules.dlp.network import BACKGROUND_LOG_VARIANCE, Decoder, MaskedDLP, MaskedShape
 
 SMALL = MaskedShape(
     image_size=64,
@@ -71,6 +72,21 @@ def test_the_background_particle_is_constant_and_its_feature_is_not():
     ]
     assert pytest.approx(-4.605, abs=1e-3) == BACKGROUND_LOG_VARIANCE
     assert particles.feature.mean[:, -1].std(0).max() > 0
+
+
+def test_painted_squares_leave_no_lattice():
+    def lattice(image: torch.Tensor) -> float:
+        inner = image[..., 4:-4, 4:-4]
+        signs = torch.tensor([1.0, -1.0]).repeat(inner.shape[-1] // 2)
+        return max((inner * sign).mean().abs().item() for sign in (signs, signs[:, None]))
+
+    shape = dataclasses.replace(SMALL, decoder_channels=(16,))
+    decoder = Decoder(15, shape).eval()
+    torch.nn.init.normal_(decoder.head[0].bias)  # the four pixels of a square differ
+    maps = torch.randn(2, 15, 16, 16)
+    with torch.no_grad():
+        assert lattice(decoder.head[:2](decoder.blocks(maps))) > 0.05
+        assert lattice(decoder(maps)) < 1e-6
 
 
 def test_a_flat_picture_proposes_the_patch_centres():
