@@ -17,6 +17,10 @@ from lightning_modules.interface import Method
 
 METHODS: Final[dict[str, str]] = {
     "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
+    "deformable": "lightning_modules.deformable.module:DeformableGenerator",
+    "deformable_amortised": "lightning_modules.deformable.module:AmortisedDeformableGenerator",
+    "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
+    "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
     "pca": "lightning_modules.controls.pca:PixelPCA",

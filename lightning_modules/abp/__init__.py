@@ -1,0 +1,1 @@
+"""Alternating back-propagation (Han et al., AAAI 2017)."""

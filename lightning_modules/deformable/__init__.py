@@ -1,0 +1,1 @@
+"""Deformable Generator Networks (Xing et al., TPAMI 2022)."""

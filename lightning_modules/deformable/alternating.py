@@ -1,0 +1,170 @@
+"""Learning by alternating back-propagation (Han et al., AAAI 2017; Xing et al. 2022, 3.3).
+
+A visit of a training picture moves its persistent codes by a few Langevin steps; then the
+generators take one gradient step for the batch. No encoder is learned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from lightning_modules.deformable.network import GeneratorShape
+from lightning_modules.deformable.painter import CodePainter, Finetune
+from lightning_modules.interface import Batch
+from lightning_modules.langevin import langevin
+from lightning_modules.latents import CodeBank
+from lightning_modules.layers.noise import content_key, normal_noise
+
+PAPER_EPOCHS = 1001
+"""Epochs of the authors' run, which their schedules are written for."""
+
+_RATES = {0: 1.0, 101: 0.8, 201: 0.6, 301: 0.5, 401: 0.4, 501: 0.3, 701: 0.2, 901: 0.1}
+_SIGMA_DROPS = 101
+
+
+class AlternatingLearner(CodePainter):
+    """A painter that learns by alternating back-propagation.
+
+    Args:
+        shape: of the generators.
+        finetune: what `begin_finetuning` leaves trainable.
+        learning_rate: of Adam at the start; falls along the authors' table, stretched to the run.
+        sigma: standard deviation of the noise of pixels, over the first tenth of the run and after.
+        inference_scale: the Langevin steps use ``inference_scale * sigma``. The authors' code
+            divides the energy by its batch size of 100 and so has 10; the paper's text has 1.
+        langevin_steps: of a visit.
+        step_size: of the Langevin steps.
+        alternate: move the appearance code first, then the geometric one by a gradient of its own
+            (paper); else both by one gradient (code).
+        infer_steps: of a chain for a picture never seen, from the prior; the last fifth of them
+            without noise, and their mean is the code.
+        seed: of codes and noise.
+    """
+
+    def __init__(
+        self,
+        shape: GeneratorShape,
+        finetune: Finetune,
+        *,
+        learning_rate: float,
+        sigma: tuple[float, float],
+        inference_scale: float,
+        langevin_steps: int,
+        step_size: float,
+        alternate: bool,
+        infer_steps: int,
+        seed: int,
+    ) -> None:
+        super().__init__(shape, finetune)
+        self.learning_rate = learning_rate
+        self.sigma = tuple(sigma)
+        self.inference_scale = inference_scale
+        self.langevin_steps = langevin_steps
+        self.step_size = step_size
+        self.blocks = (
+            [size for size in (shape.appearance_dim, shape.geometry_dim) if size]
+            if alternate
+            else []
+        )
+        self.infer_steps = infer_steps
+        self.seed = seed
+        self.bank = CodeBank(shape.code_dim, seed)
+
+    def begin_finetuning(self) -> None:
+        """Also forget the codes of the pictures seen so far: the new ones have the same ids."""
+        super().begin_finetuning()
+        self.bank.clear()
+
+    def paper_epoch(self) -> int:
+        """Where the run stands on the authors' scale of epochs."""
+        length = self.trainer.max_epochs or PAPER_EPOCHS
+        return self.current_epoch * PAPER_EPOCHS // max(length, 1)
+
+    def noise_level(self) -> float:
+        """Sigma now; the last one outside training."""
+        first, last = self.sigma
+        training = self._trainer is not None and self.training
+        return first if training and self.paper_epoch() < _SIGMA_DROPS else last
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Half the squared error over sigma squared, summed over pixels, mean over pictures.
+
+        In training, the codes of the batch are first read from the bank, moved, and kept there; in
+        validation they come from a chain of their own.
+        """
+        image = batch["image"]
+        codes = self._visit(image, batch["index"]) if self.training else self.infer(image)
+        painted = self.generators(codes)
+        error = self.generators.error(painted.picture, image).mean()
+        return {
+            "loss": error / (2 * self.noise_level() ** 2),
+            "reconstruction": (painted.picture - image).detach().square().flatten(1).sum(1).mean(),
+            "code_rms": codes.square().mean().sqrt(),
+            **self.watched(painted, batch),
+        }
+
+    def _visit(self, image: Tensor, index: Tensor) -> Tensor:
+        size, epoch = self.shape.code_dim, self.current_epoch
+        codes, _ = langevin(
+            self.bank.read(index),
+            self._misfit(image, self.noise_level()),
+            steps=self.langevin_steps,
+            step_size=self.step_size,
+            noise=lambda step: normal_noise(self.seed, index, epoch, step, size=size),
+            blocks=self.blocks,
+        )
+        self.bank.write(index, codes)
+        return codes
+
+    def infer(self, image: Tensor, *, chain: int = 0) -> Tensor:
+        """Codes from a chain that starts from the prior and never touches the bank."""
+        size, key = self.shape.code_dim, content_key(image)
+
+        def noise(step: int) -> Tensor:
+            return normal_noise(self.seed, key, chain, step, size=size)
+
+        _, quiet = langevin(
+            noise(self.infer_steps),
+            self._misfit(image, self.sigma[-1]),
+            steps=self.infer_steps,
+            step_size=self.step_size,
+            noise=noise,
+            blocks=self.blocks,
+            quiet_from=self.infer_steps - self.infer_steps // 5,
+        )
+        return quiet
+
+    def _misfit(self, image: Tensor, sigma: float) -> Any:
+        variance = (self.inference_scale * sigma) ** 2
+        wanted = image.detach().clone()
+
+        def misfit(codes: Tensor) -> Tensor:
+            picture = self.generators(codes).picture
+            return self.generators.error(picture, wanted) / (2 * variance)
+
+        return misfit
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam over both generators, its rate along the authors' table."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=self.learning_rate)
+        length = self.trainer.max_epochs or PAPER_EPOCHS
+
+        def factor(epoch: int) -> float:
+            return _RATES[max(start for start in _RATES if start <= epoch * PAPER_EPOCHS // length)]
+
+        return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, factor)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the bank, which is no buffer."""
+        checkpoint["code_bank"] = self.bank.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the bank."""
+        if "code_bank" in checkpoint:
+            self.bank.load(checkpoint["code_bank"])

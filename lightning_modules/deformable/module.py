@@ -1,0 +1,143 @@
+"""The Deformable Generator for pictures, in both ways of learning (Xing et al., TPAMI 2022)."""
+
+from __future__ import annotations
+
+from lightning_modules.deformable.alternating import AlternatingLearner
+from lightning_modules.deformable.amortised import AmortisedLearner
+from lightning_modules.deformable.network import GeneratorShape, Head
+from lightning_modules.deformable.painter import FieldMixin, Finetune
+from lightning_modules.layers.warp import BaseGrid
+
+
+class DeformableGenerator(FieldMixin, AlternatingLearner):
+    """Appearance and geometric generators, learned by alternating back-propagation.
+
+    The defaults are the released code's; where the paper says otherwise, the argument says so.
+
+    Args:
+        image_channels: 3 for colour, 1 for grey.
+        appearance_dim: length of the appearance code.
+        geometry_dim: length of the geometric code.
+        channels: widths of the geometric generator (see `GeneratorShape`); a picture has
+            4 * 2^len(channels) pixels a side.
+        kernels: of its doublings.
+        appearance_ratio: alpha, the appearance generator's widths relative to ``channels``.
+        bound: largest displacement along an axis, as a fraction of the width (20 of 64 px).
+        head: ``sigmoid`` (code) or ``tanh`` (paper, Table IV).
+        base: ``identity``, or ``official`` for the code's grid, which magnifies by 64/63.
+        balance: beta of the second balance scheme (appendix); None for the first.
+        learning_rate: of Adam at the start.
+        sigma: noise of pixels in the first tenth of the run, and after.
+        inference_scale: 10 (code) or 1 (paper's text), see `AlternatingLearner`.
+        langevin_steps: of a visit.
+        step_size: of the Langevin steps.
+        alternate: codes by turns (paper) or at once (code).
+        infer_steps: of the chain of a picture never seen.
+        finetune: what a second training changes: ``appearance`` (paper) or ``all``.
+        seed: of codes and noise.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 3,
+        appearance_dim: int = 64,
+        geometry_dim: int = 64,
+        channels: tuple[int, ...] = (128, 64, 32, 16),
+        kernels: tuple[int, ...] = (3, 3, 5, 5),
+        appearance_ratio: float = 0.625,
+        bound: float = 20 / 64,
+        head: Head = "sigmoid",
+        base: BaseGrid = "identity",
+        balance: float | None = None,
+        learning_rate: float = 1e-3,
+        sigma: tuple[float, float] = (0.15, 0.1),
+        inference_scale: float = 10.0,
+        langevin_steps: int = 20,
+        step_size: float = 0.1,
+        alternate: bool = False,
+        infer_steps: int = 300,
+        finetune: Finetune = "appearance",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            GeneratorShape(
+                image_channels=image_channels,
+                appearance_dim=appearance_dim,
+                geometry_dim=geometry_dim,
+                channels=channels,
+                kernels=kernels,
+                appearance_ratio=appearance_ratio,
+                bound=bound,
+                head=head,
+                base=base,
+                balance=balance,
+            ),
+            finetune,
+            learning_rate=learning_rate,
+            sigma=sigma,
+            inference_scale=inference_scale,
+            langevin_steps=langevin_steps,
+            step_size=step_size,
+            alternate=alternate,
+            infer_steps=infer_steps,
+            seed=seed,
+        )
+        self.save_hyperparameters()
+
+
+class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
+    """The same generators and warp with an encoder for each code: no chains, at test time either.
+
+    Args:
+        image_channels: as in `DeformableGenerator`, and so the arguments up to ``balance``.
+        appearance_dim: length of the appearance code.
+        geometry_dim: length of the geometric code.
+        channels: widths of the geometric generator.
+        kernels: of its doublings.
+        appearance_ratio: alpha.
+        bound: largest displacement along an axis, as a fraction of the width.
+        head: ``sigmoid`` or ``tanh``.
+        base: ``identity`` or ``official``.
+        balance: beta of the second balance scheme.
+        learning_rate: of Adam.
+        sigma: standard deviation of the noise of pixels.
+        beta: weight of the KL divergence.
+        finetune: what a second training changes.
+    """
+
+    def __init__(
+        self,
+        image_channels: int = 3,
+        appearance_dim: int = 64,
+        geometry_dim: int = 64,
+        channels: tuple[int, ...] = (128, 64, 32, 16),
+        kernels: tuple[int, ...] = (3, 3, 5, 5),
+        appearance_ratio: float = 0.625,
+        bound: float = 20 / 64,
+        head: Head = "sigmoid",
+        base: BaseGrid = "identity",
+        balance: float | None = None,
+        learning_rate: float = 1e-3,
+        sigma: float = 1.0,
+        beta: float = 1.0,
+        finetune: Finetune = "appearance",
+    ) -> None:
+        super().__init__(
+            GeneratorShape(
+                image_channels=image_channels,
+                appearance_dim=appearance_dim,
+                geometry_dim=geometry_dim,
+                channels=channels,
+                kernels=kernels,
+                appearance_ratio=appearance_ratio,
+                bound=bound,
+                head=head,
+                base=base,
+                balance=balance,
+            ),
+            finetune,
+            learning_rate=learning_rate,
+            sigma=sigma,
+            beta=beta,
+        )
+        self.save_hyperparameters()

@@ -1,0 +1,110 @@
+"""What methods share that paint pictures from two codes: generators, and what is watched."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_modules.deformable.network import Generators, GeneratorShape, Painted
+from lightning_modules.interface import Batch, Codes, Method
+from lightning_modules.layers.warp import displacement_in_pixels
+
+Finetune = Literal["all", "appearance"]
+
+
+class CodePainter(Method):
+    """Base: generators that paint from codes; a subclass says how codes are found and learned.
+
+    Codes are one tensor (B, appearance_dim + geometry_dim), the appearance code first.
+
+    Args:
+        shape: of the generators.
+        finetune: what `begin_finetuning` leaves trainable.
+    """
+
+    def __init__(self, shape: GeneratorShape, finetune: Finetune) -> None:
+        super().__init__()
+        self.generators = Generators(shape)
+        self.finetune: Finetune = finetune
+
+    @property
+    def shape(self) -> GeneratorShape:
+        """Sizes of the generators."""
+        return self.generators.shape
+
+    def infer(self, image: Tensor, *, chain: int = 0) -> Tensor:
+        """Codes (B, D) of pictures never seen in training.
+
+        Args:
+            image: (B, C, S, S) in [0, 1].
+            chain: which of several independent tries, where inference is random.
+        """
+        raise NotImplementedError
+
+    def begin_finetuning(self) -> None:
+        """Get ready for a second training on other pictures.
+
+        ``appearance`` freezes the geometric generator, as the paper's transfer does.
+        """
+        if self.finetune == "appearance" and self.generators.geometry is not None:
+            self.generators.geometry.requires_grad_(False)
+
+    def encode(self, image: Tensor) -> Codes:
+        """Geometric code as *where*, appearance code as *what*; one entangled code as both."""
+        return self.split(self.infer(image))
+
+    def decode(self, codes: Codes) -> Tensor:
+        """Pictures (B, C, S, S) of codes as `encode` gives them."""
+        painted: Painted = self.generators(self.join(codes))
+        return painted.picture
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """The picture painted again from its codes."""
+        painted: Painted = self.generators(self.infer(image))
+        return painted.picture
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Tensor:
+        """Pictures (n, C, S, S) of codes drawn from the prior."""
+        codes = torch.randn(n, self.shape.code_dim, device=self.device)
+        painted: Painted = self.generators(codes)
+        return painted.picture
+
+    def split(self, codes: Tensor) -> Codes:
+        """Both codes apart."""
+        if not self.shape.geometry_dim:
+            return Codes(codes, codes)
+        return Codes(
+            where=codes[:, self.shape.appearance_dim :], what=codes[:, : self.shape.appearance_dim]
+        )
+
+    def join(self, codes: Codes) -> Tensor:
+        """Both codes as one tensor, the inverse of `split`."""
+        return torch.cat([codes.what, codes.where], 1) if self.shape.geometry_dim else codes.what
+
+    def watched(self, painted: Painted, batch: Batch) -> dict[str, Tensor]:
+        """Numbers that show whether one generator explains the other away.
+
+        ``without_field`` is the summed squared error of the canonical picture, unwarped;
+        ``displacement`` the mean length of the field in pixels.
+        """
+        if painted.displacement is None:
+            return {}
+        with torch.no_grad():
+            missed = (painted.canonical - batch["image"]).square().flatten(1).sum(1).mean()
+            moved = displacement_in_pixels(painted.displacement).mean()
+        return {"without_field": missed, "displacement": moved}
+
+
+class FieldMixin:
+    """The capability that `CodePainter` has with a geometric generator."""
+
+    def deformation(self, image: Tensor) -> Tensor:
+        """Displacement (B, 2, S, S), (x, y), of the inferred geometric code."""
+        assert isinstance(self, CodePainter)
+        where = self.encode(image).where
+        field = self.generators.displacement(where)
+        assert field is not None
+        return field

@@ -1,0 +1,67 @@
+"""Langevin dynamics on the codes of a batch of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Misfit = Callable[[Tensor], Tensor]
+"""Codes (B, D) -> how badly each sample is explained (B,), -log p(x | z) up to a constant."""
+
+Noise = Callable[[int], Tensor]
+"""Step number -> standard normal numbers (B, D)."""
+
+
+def langevin(
+    codes: Tensor,
+    misfit: Misfit,
+    *,
+    steps: int,
+    step_size: float,
+    noise: Noise,
+    blocks: Sequence[int] = (),
+    quiet_from: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Move codes through steps of Langevin dynamics under a standard normal prior.
+
+    Every step is ``z <- z - d^2/2 (grad misfit(z) + z) + d * noise`` (Han et al., AAAI 2017,
+    eq. 8). There is no accept or reject, as in the papers. Works under `torch.inference_mode`, and
+    leaves the gradients of all parameters alone.
+
+    Args:
+        codes: (B, D) to start from; not changed.
+        misfit: of every sample, differentiable in the codes.
+        steps: how many.
+        step_size: d.
+        noise: of a step.
+        blocks: sizes that cut the codes into parts which are moved in turn within a step, each by
+            the gradient where the others are now; empty moves all by one gradient.
+        quiet_from: the step from which on no noise is added; None for noise to the end.
+
+    Returns:
+        The last codes, and the mean of the codes after each step without noise (the last codes
+        where there is none), both (B, D).
+    """
+    loud = steps if quiet_from is None else min(quiet_from, steps)
+    parts = _columns(blocks or [codes.shape[1]])
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        z = codes.detach().clone()
+        total = torch.zeros_like(z)
+        for step in range(steps):
+            kick = noise(step) if step < loud else None
+            for part in parts:
+                (slope,) = torch.autograd.grad(misfit(z.requires_grad_(True)).sum(), z)
+                z = z.detach().clone()
+                z[:, part] -= step_size**2 / 2 * (slope[:, part] + z[:, part])
+                if kick is not None:
+                    z[:, part] += step_size * kick[:, part]
+            if kick is None:
+                total += z
+        return z, total / (steps - loud) if steps > loud else z
+
+
+def _columns(sizes: Sequence[int]) -> list[slice]:
+    stops = torch.tensor(sizes).cumsum(0).tolist()
+    return [slice(stop - size, stop) for stop, size in zip(stops, sizes, strict=True)]

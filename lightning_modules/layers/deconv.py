@@ -1,0 +1,167 @@
+"""Towers of transposed convolutions of stride 2, and their mirror images that encode."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+START = 4
+"""Side of the map that a tower grows from, pixels."""
+
+_INIT_STD = 0.1
+
+
+class Weights(nn.Module):
+    """Weight and bias of a layer, plain or equalised.
+
+    Plain, both are drawn from a normal of standard deviation 0.1 cut at two of them, as the
+    Deformable Generator's code does. Equalised, the weight is drawn from a standard normal and
+    multiplied at run time by ``balance * sqrt(2 / fan_in)``, which scales both the layer and its
+    learning rate (the paper's second balance scheme, appendix on video).
+
+    Args:
+        shape: of the weight.
+        outputs: length of the bias.
+        fan_in: inputs of one output.
+        balance: None for plain, else beta.
+    """
+
+    def __init__(
+        self, shape: Sequence[int], outputs: int, fan_in: int, balance: float | None
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(*shape))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = 1.0 if balance is None else balance * math.sqrt(2 / fan_in)
+        if balance is None:
+            for values in (self.weight, self.bias):
+                nn.init.trunc_normal_(values, std=_INIT_STD, a=-2 * _INIT_STD, b=2 * _INIT_STD)
+        else:
+            nn.init.normal_(self.weight)
+
+    def scaled(self) -> Tensor:
+        """The weight that the layer multiplies with."""
+        return self.weight if self.scale == 1.0 else self.weight * self.scale
+
+
+class Doubling(Weights):
+    """A transposed convolution of stride 2 that doubles height and width exactly.
+
+    It is computed as one convolution of stride 1 with four times the outputs, whose squares of 2 x
+    2 are then spread out: the same sums, in kernels that processors run faster. Alignment is
+    TensorFlow's SAME: the last row and column of the full result are what is cut.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side of the kernel, 3 or 5.
+        balance: see `Weights`.
+
+    Shapes: (B, inputs, H, W) -> (B, outputs, 2 H, 2 W).
+
+    Raises:
+        ValueError: for another kernel.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, balance: float | None) -> None:
+        if kernel not in (3, 5):
+            raise ValueError(f"kernel is 3 or 5, got {kernel}")
+        super().__init__((inputs, outputs, kernel, kernel), outputs, inputs * kernel**2, balance)
+
+    def _phases(self) -> Tensor:
+        """The kernel cut into what each of the four pixels of a square sees of the input."""
+        weight = self.scaled()
+        inputs, outputs, kernel, _ = weight.shape
+        side = (kernel + 1) // 2
+        even = F.pad(weight, (0, 1, 0, 1) if kernel == 3 else (1, 0, 1, 0))
+        squares = even.view(inputs, outputs, side, 2, side, 2).flip(2, 4)
+        return squares.permute(1, 3, 5, 0, 2, 4).reshape(4 * outputs, inputs, side, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer."""
+        phases = self._phases()
+        x = F.pad(x, (1, 0, 1, 0) if phases.shape[-1] == 2 else (1, 1, 1, 1))
+        return F.pixel_shuffle(F.conv2d(x, phases, self.bias.repeat_interleave(4)), 2)
+
+
+class Dense(Weights):
+    """A fully connected layer with the initialisation of `Weights`."""
+
+    def __init__(self, inputs: int, outputs: int, balance: float | None = None) -> None:
+        super().__init__((outputs, inputs), outputs, inputs, balance)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer."""
+        return F.linear(x, self.scaled(), self.bias)
+
+
+class Tower(nn.Module):
+    """Code -> map of 4 x 4 -> doublings -> picture, ReLU in between, nothing after the last.
+
+    Args:
+        inputs: length of the code.
+        channels: of the map of 4 x 4 and after every doubling but the last.
+        kernels: of the doublings.
+        outputs: channels of the picture.
+        balance: see `Weights`.
+
+    Shapes: (B, inputs) -> (B, outputs, S, S) with S = 4 * 2^len(channels).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: Sequence[int],
+        kernels: Sequence[int],
+        outputs: int,
+        balance: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.first = Dense(inputs, channels[0] * START**2, balance)
+        widths = itertools.pairwise([*channels, outputs])
+        self.doublings = nn.ModuleList(
+            Doubling(a, b, k, balance) for (a, b), k in zip(widths, kernels, strict=True)
+        )
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Grow a picture from a code."""
+        x: Tensor = self.first(code).view(len(code), -1, START, START)
+        for layer in self.doublings:
+            x = layer(x.relu())
+        return x
+
+
+class MirroredEncoder(nn.Module):
+    """Picture -> mean and log-variance of a code, by the convolutions that mirror a `Tower`.
+
+    Args:
+        inputs: channels of the picture.
+        channels: those of the tower, in the tower's order.
+        kernels: those of the tower, in the tower's order.
+        outputs: length of the code.
+
+    Shapes: (B, inputs, S, S) -> two of (B, outputs).
+    """
+
+    def __init__(
+        self, inputs: int, channels: Sequence[int], kernels: Sequence[int], outputs: int
+    ) -> None:
+        super().__init__()
+        widths = itertools.pairwise([inputs, *reversed(channels)])
+        self.convolutions = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(a, b, k, stride=2, padding=k // 2), nn.ReLU())
+                for (a, b), k in zip(widths, reversed(kernels), strict=True)
+            )
+        )
+        self.head = nn.Linear(channels[0] * START**2, 2 * outputs)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance."""
+        mean, log_variance = self.head(self.convolutions(image).flatten(1)).chunk(2, 1)
+        return mean, log_variance
