@@ -1,0 +1,50 @@
+"""Two processes hold one bank, and learn what one process learns from the same batches."""
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, DistributedSampler
+
+from tests.lightning_modules.deformable.test_module import Faces, made, trainer
+
+
+class Data(pl.LightningDataModule):
+    """Batches of four in all, in order; Lightning's own sampler would shuffle."""
+
+    def train_dataloader(self):
+        faces, ranks = Faces(), self.trainer.world_size
+        sampler = DistributedSampler(faces, ranks, self.trainer.global_rank, shuffle=False)
+        return DataLoader(faces, batch_size=4 // ranks, sampler=sampler)
+
+
+class Keep(pl.Callback):
+    """Writes every rank's bank, weights and losses."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.losses = []
+
+    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx):
+        loss = outputs["loss"].detach().clone()
+        self.losses.append(trainer.strategy.reduce(loss, reduce_op="mean").item())
+
+    def on_train_end(self, trainer, model):
+        kept = {
+            "bank": model.bank.codes.clone(),
+            "weights": [p.detach().clone() for p in model.parameters()],
+            "losses": torch.tensor(self.losses),
+        }
+        torch.save(kept, self.folder / f"{trainer.world_size}-{trainer.global_rank}.pt")
+
+
+def test_two_ranks_are_one(tmp_path):
+    for ranks in (1, 2):
+        more = {"devices": 2, "strategy": "ddp_spawn"} if ranks == 2 else {"devices": 1}
+        more |= {"callbacks": [Keep(tmp_path)], "use_distributed_sampler": False}
+        trainer(tmp_path, 3, **more).fit(made("deformable"), Data())
+    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+    assert len(one["bank"]) == 12 and one["bank"].std() > 0.5
+    assert torch.equal(first["bank"], second["bank"])
+    for key in ("bank", "losses"):
+        torch.testing.assert_close(first[key], one[key], atol=1e-4, rtol=1e-4)
+    for a, b in zip(first["weights"], one["weights"], strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
