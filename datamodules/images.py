@@ -18,6 +18,7 @@ from datamodules.errors import DataError
 log = logging.getLogger(__name__)
 
 BLOCK: Final = 512
+Transform = Callable[[Image.Image], NDArray[np.uint8]]
 
 
 class BadImages:
@@ -52,11 +53,11 @@ class BadImages:
         log.warning("%s does not decode (%s); left out of '%s'", path, reason, split)
 
 
-def read_rgb(path: Path, size: tuple[int, int]) -> Image.Image | str:
-    """A picture of ``size`` (width, height) as RGB, or the reason why there is none."""
+def read_rgb(path: Path, size: tuple[int, int] | None) -> Image.Image | str:
+    """A picture of ``size`` (width, height; None for any) as RGB, or why there is none."""
     try:
         with Image.open(path) as image:
-            if image.size != size:
+            if size is not None and image.size != size:
                 return f"is {image.width} x {image.height}, not {size[0]} x {size[1]}"
             # No draft mode: a JPEG decoded at half size is another picture than the recipes'.
             return image.convert("RGB")
@@ -68,8 +69,8 @@ def read_rgb(path: Path, size: tuple[int, int]) -> Image.Image | str:
 
 def decode(
     paths: Sequence[Path],
-    size: tuple[int, int],
-    transform: Callable[[Image.Image], NDArray[np.uint8]],
+    size: tuple[int, int] | None,
+    transform: Transform | Sequence[Transform],
     bad: Callable[[int, str], None],
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Pictures in order, as (row, transformed picture), leaving out what does not decode.
@@ -79,19 +80,20 @@ def decode(
 
     Args:
         paths: one file a row.
-        size: (width, height) every picture must have.
-        transform: from RGB picture to the array to keep.
+        size: (width, height) every picture must have; None for any.
+        transform: from RGB picture to the array to keep; or one such function a row.
         bad: is told of (row, reason) of each picture left out; may raise to stop.
     """
 
-    def work(path: Path) -> NDArray[np.uint8] | str:
+    def work(path: Path, change: Transform) -> NDArray[np.uint8] | str:
         image = read_rgb(path, size)
-        return image if isinstance(image, str) else transform(image)
+        return image if isinstance(image, str) else change(image)
 
     with ThreadPoolExecutor(max_workers=_usable_cores()) as pool:
         for start in range(0, len(paths), BLOCK):
             block = paths[start : start + BLOCK]
-            for row, result in enumerate(pool.map(work, block), start):
+            changes = [transform] * len(block) if callable(transform) else transform[start:]
+            for row, result in enumerate(pool.map(work, block, changes), start):
                 if isinstance(result, str):
                     bad(row, result)
                 else:
