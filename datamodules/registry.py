@@ -17,6 +17,8 @@ from datamodules.interface import DataModule
 
 DATASETS: Final[dict[str, str]] = {
     "celeba": "datamodules.celeba:CelebA",
+    "mnist": "datamodules.mnist:MNIST",
+    "multipie": "datamodules.multipie:MultiPIE",
 }
 
 
