@@ -15,7 +15,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from benchmarks import environment
-from benchmarks.build import settle
+from benchmarks.build import fingerprint, settle
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot, check_device, parse_devices
 from benchmarks.files import write_json
@@ -126,7 +126,8 @@ def bench(
         for cell in cells:
             store.forget(cell)
     if any(store.finished(cell) is None for cell in cells):
-        choice.data.build(spec, choice.budget, cells[0].seed).prepare_data()
+        for module in choice.data.build(spec, choice.budget, cells[0].seed):
+            module.prepare_data()
     with Reporter(choice.console, len(cells)) as reporter:
         runner = Runner(store, slots, command, reporter, metric=spec.columns[0])
         try:
@@ -207,7 +208,7 @@ def cell(
             seed=seed,
             budget=choice.budget,
             source=choice.data.source,
-            data_fingerprint=choice.data.build(spec, choice.budget, seed).fingerprint(),
+            data_fingerprint=fingerprint(choice.data.build(spec, choice.budget, seed)),
         )
     )
     expected = os.environ.get(CELL_ID_VARIABLE, planned.cell_id)
@@ -293,7 +294,7 @@ def _current(choice: Choice, spec: Spec) -> list[CellResult]:
         spec,
         budget=choice.budget,
         source=choice.data.source,
-        fingerprint=choice.data.build(spec, choice.budget).fingerprint() if known else None,
+        fingerprint=fingerprint(choice.data.build(spec, choice.budget)) if known else None,
         settle=settle,
     )
     if stale:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.callbacks import seed_all
+from benchmarks.files import digest
 from benchmarks.schema import CellSpec, Source, suggestion
 from datamodules import registry as datasets
 from datamodules.interface import DataModule
@@ -44,6 +45,38 @@ def build_data(
     made = _construct(f"dataset '{dataset}'", datasets.load(dataset), given)
     assert isinstance(made, DataModule)
     return made
+
+
+def build_modules(
+    wanted: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    source: Source,
+    root: str | None = None,
+    cache_dir: str | None = None,
+    seed: int = 0,
+) -> list[DataModule]:
+    """The datamodules of a cell: its own, then that of its pretraining if it has one.
+
+    Args:
+        wanted: dataset ids and arguments, see `CellSpec.datasets`.
+        source: the stand-ins, or the user's copies.
+        root: folder of the user's copies, searched for each of them.
+        cache_dir: where prepared data is kept; None for the user's cache folder.
+        seed: of the cell.
+
+    Raises:
+        ValueError: an id is unknown, or an argument is wrong.
+    """
+    return [
+        build_data(dataset, arguments, source=source, root=root, cache_dir=cache_dir, seed=seed)
+        for dataset, arguments in wanted
+    ]
+
+
+def fingerprint(modules: Sequence[DataModule]) -> str:
+    """16 hex digits for all data of a cell: the datamodule's own where there is one."""
+    found = [module.fingerprint() for module in modules]
+    return found[0] if len(found) == 1 else digest(found)
 
 
 def build_method(cell: CellSpec) -> Method:

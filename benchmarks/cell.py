@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints, environment
-from benchmarks.build import build_data, build_method
+from benchmarks.build import build_method, build_modules, fingerprint
 from benchmarks.files import read_json, write_json
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
 from benchmarks.schema import CellResult, CellSpec, Status
@@ -96,6 +97,15 @@ class _Clock:
     commits: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """One of the trainings of a cell: the Trainer's arguments, and the files it keeps."""
+
+    trainer: dict[str, Any]
+    checkpoint: Path
+    metrics: Path
+
+
 class _Attempt:
     """One try at one cell."""
 
@@ -113,7 +123,10 @@ class _Attempt:
         self.device = device
         self.stop = stop
         self.save_every_seconds = save_every_seconds
-        self.checkpoint = folder / "resume.ckpt"
+        self.stages = [_Stage(cell.trainer, folder / "resume.ckpt", folder / "metrics.jsonl")]
+        if cell.pretrain is not None:
+            first = (folder / "resume-pretrain.ckpt", folder / "metrics-pretrain.jsonl")
+            self.stages.insert(0, _Stage(cell.pretrain["trainer"], *first))
         self.progress = cb.ProgressFile(folder / "progress.json")
         self.began = self.ticked = time.monotonic()
         self.training = self.computing = False
@@ -131,22 +144,22 @@ class _Attempt:
         logger = None
         pictures: list[Path] = []
         try:
-            data = build_data(
-                self.cell.dataset,
-                self.cell.data,
+            modules = build_modules(
+                self.cell.datasets,
                 source=self.cell.source,
                 root=root,
                 cache_dir=cache_dir,
                 seed=self.cell.seed,
             )
-            self._prepare(data)
+            self._prepare(modules)
+            data = modules[0]
             method = build_method(self.cell)
             if wandb != "off":
                 from benchmarks import tracking
 
                 logger = tracking.make_logger(self.cell, self.folder, wandb)
             if self.cell.fit:
-                self._fit(method, data, logger, progress_bar)
+                self._train(method, modules, logger, progress_bar)
             scored = self._score(method, data)
             pictures = self._draw(scored, method)
         except NotApplicableError as error:
@@ -161,7 +174,8 @@ class _Attempt:
             status, self.remarks = "failed", [_reason(error)]
             if self.computing and not isinstance(error, OUTSIDE_CAUSES):
                 # Mended code must not go on from what broken code has trained.
-                checkpoints.discard(self.checkpoint)
+                for stage in self.stages:
+                    checkpoints.discard(stage.checkpoint)
         finally:
             self._tick()
         result = self._result(status, scored)
@@ -170,32 +184,53 @@ class _Attempt:
         self._finish_logger(logger, result, pictures)
         return result
 
-    def _prepare(self, data: DataModule) -> None:
+    def _prepare(self, modules: Sequence[DataModule]) -> None:
         self.progress.write(phase="data")
-        if data.fingerprint() != self.cell.data_fingerprint:
+        found = fingerprint(modules)
+        if found != self.cell.data_fingerprint:
             raise ValueError(
-                f"the data has fingerprint {data.fingerprint()}, the cell was planned for "
+                f"the data has fingerprint {found}, the cell was planned for "
                 f"{self.cell.data_fingerprint}: the data changed in between; run the table again"
             )
-        data.prepare_data()
-        data.setup("fit")
-        data.setup("test")
-        self.counts = data.counts()
+        for data in modules:
+            data.prepare_data()
+            data.setup("fit")
+            data.setup("test")
+        self.counts = modules[0].counts()
 
-    def _fit(self, method: Method, data: DataModule, logger: Any, progress_bar: bool) -> None:
-        found = checkpoints.newest_good(self.checkpoint)
-        if found is not None:
-            checkpoints.check_owner(found, self.cell.cell_id)
-            log.info("going on from %s", found)
-        else:
+    def _train(
+        self, method: Method, modules: Sequence[DataModule], logger: Any, progress_bar: bool
+    ) -> None:
+        """Train in all stages, going on from the last one that left a checkpoint."""
+        found = [checkpoints.newest_good(stage.checkpoint) for stage in self.stages]
+        begun = max((n for n, file in enumerate(found) if file is not None), default=0)
+        if found[begun] is None:
             self.clock.train_seconds = 0.0
             self.clock.commits.clear()
         self._note_commit()
+        for number, (stage, data) in enumerate(zip(self.stages, reversed(modules), strict=True)):
+            if number:
+                method.begin_finetuning()
+            if number >= begun:
+                self._fit(method, data, stage, found[number], logger, progress_bar)
+
+    def _fit(
+        self,
+        method: Method,
+        data: DataModule,
+        stage: _Stage,
+        found: Path | None,
+        logger: Any,
+        progress_bar: bool,
+    ) -> None:
+        if found is not None:
+            checkpoints.check_owner(found, self.cell.cell_id)
+            log.info("going on from %s", found)
         minutes = self.cell.timeout_minutes
         deadline = None if minutes is None else self.began + 60 * minutes
         on_cuda = self.device.type == "cuda"
         trainer = pl.Trainer(
-            **self.cell.trainer,
+            **stage.trainer,
             accelerator="gpu" if on_cuda else self.device.type,
             devices=[self.device.index or 0] if on_cuda else 1,
             # No other cluster's environment: one cell is one process, wherever it runs.
@@ -206,11 +241,11 @@ class _Attempt:
             callbacks=[
                 cb.ReseedEachEpoch(self.cell.seed),
                 cb.FiniteGuard(),
-                cb.JsonlMetrics(self.folder / "metrics.jsonl"),
+                cb.JsonlMetrics(stage.metrics),
                 self.progress,
                 cb.StopCallback(self.stop, deadline, f"{minutes:g} minutes" if minutes else ""),
                 checkpoints.ResumeCheckpoint(
-                    self.checkpoint,
+                    stage.checkpoint,
                     self.cell.cell_id,
                     self.cell.config(),
                     every_seconds=self.save_every_seconds,
@@ -237,9 +272,9 @@ class _Attempt:
         self.stop.check()
         self.epochs, self.steps = trainer.current_epoch, trainer.global_step
         # Lightning ends some runs early without an exception.
-        if trainer.interrupted or self.epochs < self.cell.trainer["max_epochs"]:
+        if trainer.interrupted or self.epochs < stage.trainer["max_epochs"]:
             raise RuntimeError(
-                f"training ended after epoch {self.epochs} of {self.cell.trainer['max_epochs']}"
+                f"training ended after epoch {self.epochs} of {stage.trainer['max_epochs']}"
             )
 
     def _score(self, method: Method, data: DataModule) -> ProtocolResult:
@@ -311,7 +346,7 @@ class _Attempt:
 
     def _read_clock(self) -> _Clock:
         path = self.folder / "state.json"
-        if not path.exists() or not checkpoints.any_file(self.checkpoint):
+        if not path.exists() or not any(checkpoints.any_file(s.checkpoint) for s in self.stages):
             return _Clock()
         try:
             return _Clock(**read_json(path))

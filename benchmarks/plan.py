@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.build import build_data, check_arguments, settle
+from benchmarks.build import build_modules, check_arguments, fingerprint, settle
 from benchmarks.schema import CellSpec, Source, Spec
 from benchmarks.specs import check_ids, resolve_cell, runnable_rows
 from datamodules.interface import DataModule
@@ -27,11 +27,14 @@ class DataChoice:
     root: Path | None = None
     cache_dir: Path | None = None
 
-    def build(self, spec: Spec, budget: str, seed: int = 0) -> DataModule:
-        """The datamodule of a table's cells at one seed."""
-        return build_data(
-            spec.dataset,
-            spec.budget(budget).data,
+    def build(self, spec: Spec, budget: str, seed: int = 0) -> list[DataModule]:
+        """The datamodules of a table's cells at one seed, the table's own first."""
+        limits = spec.budget(budget)
+        wanted = [(spec.dataset, limits.data)]
+        if limits.pretrain is not None:
+            wanted.append((limits.pretrain.dataset, limits.pretrain.data))
+        return build_modules(
+            wanted,
             source=self.source,
             root=None if self.root is None else str(self.root),
             cache_dir=None if self.cache_dir is None else str(self.cache_dir),
@@ -67,7 +70,7 @@ def plan(
     check_ids(spec)
     cells = []
     for seed in limits.seeds if seeds is None else seeds:
-        fingerprint = data.build(spec, budget, seed).fingerprint()
+        found = fingerprint(data.build(spec, budget, seed))
         for row in wanted:
             cell = resolve_cell(
                 spec,
@@ -75,7 +78,7 @@ def plan(
                 seed=seed,
                 budget=budget,
                 source=data.source,
-                data_fingerprint=fingerprint,
+                data_fingerprint=found,
             )
             check_arguments(
                 f"table '{spec.table}', row '{row}', budget '{budget}'",

@@ -12,7 +12,15 @@ import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from benchmarks.files import digest
 
@@ -60,29 +68,48 @@ class TrainerArgs(_Model):
         return self.model_dump(exclude_none=True)
 
 
+def _no_paths(data: dict[str, Any]) -> dict[str, Any]:
+    for key in sorted(UNHASHED_DATA & data.keys()):
+        raise ValueError(f"'{key}' belongs to the command line, not into a spec")
+    return data
+
+
+DataArguments = Annotated[dict[str, Any], AfterValidator(_no_paths)]
+"""Arguments of a datamodule that a spec may set."""
+
+
+class Pretraining(_Model):
+    """A first training on other data, before the one on the table's own.
+
+    Args:
+        dataset: its id.
+        data: arguments of its datamodule.
+        trainer: how long to train.
+    """
+
+    dataset: str
+    data: DataArguments = {}
+    trainer: TrainerArgs
+
+
 class Budget(_Model):
     """How much a cell may cost: data, training and network sizes.
 
     Args:
         data: arguments of the datamodule, e.g. ``image_size``, ``batch_size``.
         trainer: how long to train.
+        pretrain: what every row is trained on first, if anything.
         methods: method id -> arguments that all rows with this method share.
         timeout_minutes: a cell that takes longer is stopped, status ``timeout``.
         seeds: the seeds run when none are asked for.
     """
 
-    data: dict[str, Any] = {}
+    data: DataArguments = {}
     trainer: TrainerArgs = TrainerArgs()
+    pretrain: Pretraining | None = None
     methods: dict[str, dict[str, Any]] = {}
     timeout_minutes: float | None = Field(default=None, gt=0)
     seeds: list[Seed] = Field(default=[0], min_length=1)
-
-    @field_validator("data")
-    @classmethod
-    def _no_paths(cls, data: dict[str, Any]) -> dict[str, Any]:
-        for key in sorted(UNHASHED_DATA & data.keys()):
-            raise ValueError(f"'{key}' belongs to the command line, not into a spec")
-        return data
 
     @field_validator("seeds")
     @classmethod
@@ -224,7 +251,8 @@ class CellSpec(_Model):
         args: the method's arguments, budget and row merged.
         data: the datamodule's arguments that change numbers.
         trainer: the Trainer's arguments that change numbers; empty where nothing is trained.
-        data_fingerprint: the datamodule's, 16 hex digits.
+        pretrain: dataset, data and trainer of a first training, if there is one.
+        data_fingerprint: of all its data, 16 hex digits (see `benchmarks.build.fingerprint`).
         timeout_minutes: not part of the id.
     """
 
@@ -236,6 +264,7 @@ class CellSpec(_Model):
     dataset: str
     data: dict[str, Any]
     trainer: dict[str, Any]
+    pretrain: dict[str, Any] | None = None
     seed: Seed
     budget: str
     source: Source
@@ -246,7 +275,20 @@ class CellSpec(_Model):
 
     def config(self) -> dict[str, Any]:
         """The allow-list: everything that changes this cell's numbers, and nothing else."""
-        return self.model_dump(exclude={"timeout_minutes"})
+        config = self.model_dump(exclude={"timeout_minutes"})
+        if config["pretrain"] is None:
+            # Cells that were measured before there was such a thing keep their ids.
+            del config["pretrain"]
+        return config
+
+    @property
+    def datasets(self) -> list[tuple[str, dict[str, Any]]]:
+        """Id and arguments of its dataset, then of its pretraining's if it has one."""
+        first = self.pretrain
+        return [
+            (self.dataset, self.data),
+            *([] if first is None else [(first["dataset"], first["data"])]),
+        ]
 
     @property
     def cell_id(self) -> str:

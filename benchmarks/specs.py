@@ -70,6 +70,9 @@ def check_ids(spec: Spec) -> None:
     for name, budget in spec.budgets.items():
         for method in budget.methods:
             _known("method", method, methods.ids(), f"table '{spec.table}', budget '{name}'")
+        if budget.pretrain is not None:
+            place = f"table '{spec.table}', budget '{name}', pretrain"
+            _known("dataset", budget.pretrain.dataset, datasets.ids(), place)
     _known("dataset", spec.dataset, datasets.ids(), f"table '{spec.table}'")
     version = load_protocol(spec.protocol.id).VERSION
     if version != spec.protocol.version:
@@ -95,6 +98,7 @@ def resolve_cell(
     # Every method takes the size of its pictures; a spec says it once, where the data is.
     size = {"image_size": limits.data["image_size"]} if "image_size" in limits.data else {}
     trainer = limits.trainer.given() | row.trainer.given()
+    first = limits.pretrain
     if row.fit and "max_epochs" not in trainer:
         raise SpecError(
             f"table '{spec.table}', row '{row_id}': no `trainer.max_epochs`, neither in the row "
@@ -109,6 +113,13 @@ def resolve_cell(
         dataset=spec.dataset,
         data=limits.data,
         trainer=trainer if row.fit else {},
+        pretrain=None
+        if first is None
+        else {
+            "dataset": first.dataset,
+            "data": first.data,
+            "trainer": first.trainer.given(),
+        },
         seed=seed,
         budget=budget,
         source=source,

@@ -82,7 +82,7 @@ class Store:
     def forget(self, cell: CellSpec) -> None:
         """Remove a cell's result and what was trained of it, so that it is run from the start."""
         self.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
-        for path in self.run_folder(cell.cell_id).glob("resume.*"):
+        for path in self.run_folder(cell.cell_id).glob("resume*"):
             path.unlink()
 
     def read_table(

@@ -112,6 +112,9 @@ class Method(pl.LightningModule):
         """
         raise NotImplementedError(f"{type(self).__name__} has neither losses nor a training_step")
 
+    def begin_finetuning(self) -> None:
+        """Get ready for a second training, on other pictures; nothing by default."""
+
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """Settle arguments that depend on this machine before a cell is named after them."""

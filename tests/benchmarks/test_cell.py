@@ -12,6 +12,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from benchmarks import checkpoints
 from benchmarks.callbacks import read_jsonl
 from benchmarks.cell import run_cell
+from benchmarks.files import digest
 from benchmarks.store import Store
 from tests.benchmarks.tiny import ENTRY, TinyMethod
 
@@ -113,10 +114,10 @@ def test_an_untrained_row_is_scored_without_a_checkpoint(tiny, tmp_path):
 
 
 def test_timeout_keeps_the_checkpoint_and_a_second_call_goes_on(tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("TINY_PAUSE", "0.05")
-    cell = tiny(timeout_minutes=0.5 / 60)
+    monkeypatch.setenv("TINY_PAUSE", "0.15")
+    cell = tiny(timeout_minutes=1.5 / 60)
     result = run(cell, tmp_path)
-    assert (result.status, result.reason) == ("timeout", "took longer than 0.00833333 minutes")
+    assert (result.status, result.reason) == ("timeout", "took longer than 0.025 minutes")
     monkeypatch.setenv("TINY_PAUSE", "0")
     done = run(cell, tmp_path)
     assert done.status == "ok"
@@ -127,6 +128,64 @@ def test_timeout_keeps_the_checkpoint_and_a_second_call_goes_on(tiny, tmp_path, 
 def weights_uninterrupted(cell, results):
     assert run(cell, results).status == "ok"
     return weights(results, cell)
+
+
+@pytest.fixture
+def pretrained(tiny, monkeypatch):
+    """A cell with a pretraining of three epochs, and a list of all epochs that were begun."""
+    data = {"image_size": 8, "batch_size": 4, "length": 20}
+    cell = tiny(
+        pretrain={"dataset": "tiny", "data": data, "trainer": {"max_epochs": 3}},
+        data_fingerprint=digest(["0123456789abcdef"] * 2),
+    )
+    begun = []
+    monkeypatch.setattr(TinyMethod, "begin_finetuning", lambda self: begun.append("finetune"))
+    monkeypatch.setattr(
+        TinyMethod, "on_train_epoch_start", lambda self: begun.append(self.current_epoch)
+    )
+    return cell, begun
+
+
+def test_pretraining_comes_first_with_a_log_of_its_own(pretrained, tmp_path):
+    cell, begun = pretrained
+    result = run(cell, tmp_path)
+    assert result.status == "ok" and begun == [0, 1, 2, "finetune", 0, 1, 2, 3]
+    assert (result.epochs, result.steps) == (4, 16)
+    folder = Store(tmp_path).run_folder(cell.cell_id)
+    steps = [
+        [row["step"] for row in read_jsonl(folder / name) if "train/loss" in row]
+        for name in ("metrics-pretrain.jsonl", "metrics.jsonl")
+    ]
+    assert steps == [[5, 10, 15], [4, 8, 12, 16]]
+
+
+@pytest.mark.parametrize(
+    ("when", "second"),
+    [
+        (1, [1, 2, "finetune", 0, 1, 2, 3]),
+        (3, ["finetune", 0, 1, 2, 3]),
+        (5, ["finetune", 2, 3]),
+    ],
+)
+def test_a_pretrained_cell_goes_on_in_the_stage_it_was_in(
+    pretrained, tmp_path, monkeypatch, when, second
+):
+    cell, begun = pretrained
+    whole = weights_uninterrupted(cell, tmp_path / "whole")
+    begun.clear()
+    plain = TinyMethod.training_step
+
+    def breaks(self, batch, batch_idx):
+        if len([epoch for epoch in begun if epoch != "finetune"]) == when + 1:
+            raise OSError("no space left")
+        return plain(self, batch, batch_idx)
+
+    monkeypatch.setattr(TinyMethod, "training_step", breaks)
+    assert run(cell, tmp_path).reason == "OSError: no space left"
+    begun.clear()
+    monkeypatch.setattr(TinyMethod, "training_step", plain)
+    assert run(cell, tmp_path).status == "ok" and begun == second
+    assert torch.equal(weights(tmp_path, cell), whole)
 
 
 def test_a_picture_that_fails_does_not_lose_the_number(tiny, tmp_path, monkeypatch):
