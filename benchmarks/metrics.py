@@ -65,6 +65,17 @@ def _error(metric_id: str, label: str, inputs: str) -> MetricInfo:
     )
 
 
+def _sse(metric_id: str, label: str, pictures: str) -> MetricInfo:
+    return MetricInfo(
+        metric_id,
+        label,
+        "",
+        "lower",
+        2,
+        f"Squared error summed over a picture on [0, 1], mean over {pictures}.",
+    )
+
+
 def _cost(metric_id: str, label: str, unit: str, description: str) -> MetricInfo:
     return MetricInfo(metric_id, label, unit, "lower", 0, description, rel_tol=0.25, gated=False)
 
@@ -98,6 +109,32 @@ METRICS: Final[dict[str, MetricInfo]] = {
             "Area between the sparsification curves by variance and by error; 0 is the oracle.",
             rel_tol=0.05,
             abs_tol=0.02,
+        ),
+        # Protocol `reconstruction`.
+        _sse("msre", "MSRE", "the five views, each as much as another"),
+        _sse("msre_m30", "-30°", "pictures turned by -30 degrees"),
+        _sse("msre_m15", "-15°", "pictures turned by -15 degrees"),
+        _sse("msre_0", "0°", "frontal pictures"),
+        _sse("msre_p15", "+15°", "pictures turned by 15 degrees"),
+        _sse("msre_p30", "+30°", "pictures turned by 30 degrees"),
+        MetricInfo(
+            "msre_turned_ratio",
+            "30° / 0°",
+            "",
+            "lower",
+            2,
+            "Mean of the two outer views' errors over that of the frontal view.",
+            rel_tol=0.05,
+        ),
+        MetricInfo(
+            "msre_chain_sd",
+            "chain sd",
+            "",
+            "lower",
+            2,
+            "Standard deviation of MSRE over tries of a random inference, weights held fixed.",
+            rel_tol=0.5,
+            gated=False,
         ),
         # Costs of any cell.
         _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),

@@ -78,6 +78,15 @@ class HasReconstruction(Protocol):
 
 
 @runtime_checkable
+class HasChains(Protocol):
+    """Finds codes by a random chain, so that every try reconstructs a little differently."""
+
+    def reconstruct_by_chain(self, image: Tensor, chain: int) -> Tensor:
+        """Reconstruction of ``image``, same shape, from the codes of one of its chains."""
+        ...
+
+
+@runtime_checkable
 class HasPrediction(Protocol):
     """Continues a clip."""
 

@@ -23,6 +23,8 @@ METHODS: Final[dict[str, str]] = {
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
+    "nearest_picture": "lightning_modules.controls.memory:NearestPicture",
+    "picture_pca": "lightning_modules.controls.memory:PicturePCA",
     "pca": "lightning_modules.controls.pca:PixelPCA",
     "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }

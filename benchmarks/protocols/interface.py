@@ -48,7 +48,10 @@ class EvaluationProtocol(Protocol):
         ...
 
 
-PROTOCOLS: Final[dict[str, str]] = {"landmarks": "benchmarks.protocols.landmarks"}
+PROTOCOLS: Final[dict[str, str]] = {
+    "landmarks": "benchmarks.protocols.landmarks",
+    "reconstruction": "benchmarks.protocols.reconstruction",
+}
 
 
 def load_protocol(protocol_id: str) -> EvaluationProtocol:

@@ -10,6 +10,7 @@ class AlternatingBackPropagation(AlternatingLearner):
     """The Deformable Generator without its geometry: one generator, one entangled code.
 
     Args:
+        image_size: side of the picture, pixels; the doublings must reach it.
         image_channels: 3 for colour, 1 for grey.
         latent_dim: length of the code; that of both codes of the Deformable Generator.
         channels: widths of the generator, those of the geometric one.
@@ -26,6 +27,7 @@ class AlternatingBackPropagation(AlternatingLearner):
 
     def __init__(
         self,
+        image_size: int = 64,
         image_channels: int = 3,
         latent_dim: int = 128,
         channels: tuple[int, ...] = (128, 64, 32, 16),
@@ -40,7 +42,9 @@ class AlternatingBackPropagation(AlternatingLearner):
         seed: int = 0,
     ) -> None:
         super().__init__(
-            GeneratorShape.entangled(image_channels, latent_dim, channels, kernels, head),
+            GeneratorShape.entangled(
+                image_size, image_channels, latent_dim, channels, kernels, head
+            ),
             "all",
             learning_rate=learning_rate,
             sigma=sigma,

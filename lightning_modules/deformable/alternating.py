@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_modules.deformable.network import GeneratorShape
+from lightning_modules.deformable.network import GeneratorShape, Painted
 from lightning_modules.deformable.painter import CodePainter, Finetune
 from lightning_modules.interface import Batch
 from lightning_modules.langevin import langevin
@@ -138,6 +138,11 @@ class AlternatingLearner(CodePainter):
             quiet_from=self.infer_steps - self.infer_steps // 5,
         )
         return quiet
+
+    def reconstruct_by_chain(self, image: Tensor, chain: int) -> Tensor:
+        """The picture painted again from the codes that one of its chains finds."""
+        painted: Painted = self.generators(self.infer(image, chain=chain))
+        return painted.picture
 
     def _misfit(self, image: Tensor, sigma: float) -> Any:
         variance = (self.inference_scale * sigma) ** 2

@@ -15,11 +15,11 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
     The defaults are the released code's; where the paper says otherwise, the argument says so.
 
     Args:
+        image_size: side of the picture, pixels; the doublings must reach it.
         image_channels: 3 for colour, 1 for grey.
         appearance_dim: length of the appearance code.
         geometry_dim: length of the geometric code.
-        channels: widths of the geometric generator (see `GeneratorShape`); a picture has
-            4 * 2^len(channels) pixels a side.
+        channels: widths of the geometric generator (see `GeneratorShape`).
         kernels: of its doublings.
         appearance_ratio: alpha, the appearance generator's widths relative to ``channels``.
         bound: largest displacement along an axis, as a fraction of the width (20 of 64 px).
@@ -39,6 +39,7 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
 
     def __init__(
         self,
+        image_size: int = 64,
         image_channels: int = 3,
         appearance_dim: int = 64,
         geometry_dim: int = 64,
@@ -61,6 +62,7 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
     ) -> None:
         super().__init__(
             GeneratorShape(
+                image_size=image_size,
                 image_channels=image_channels,
                 appearance_dim=appearance_dim,
                 geometry_dim=geometry_dim,
@@ -89,7 +91,8 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
     """The same generators and warp with an encoder for each code: no chains, at test time either.
 
     Args:
-        image_channels: as in `DeformableGenerator`, and so the arguments up to ``balance``.
+        image_size: as in `DeformableGenerator`, and so the arguments up to ``balance``.
+        image_channels: 3 for colour, 1 for grey.
         appearance_dim: length of the appearance code.
         geometry_dim: length of the geometric code.
         channels: widths of the geometric generator.
@@ -107,6 +110,7 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
 
     def __init__(
         self,
+        image_size: int = 64,
         image_channels: int = 3,
         appearance_dim: int = 64,
         geometry_dim: int = 64,
@@ -124,6 +128,7 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
     ) -> None:
         super().__init__(
             GeneratorShape(
+                image_size=image_size,
                 image_channels=image_channels,
                 appearance_dim=appearance_dim,
                 geometry_dim=geometry_dim,

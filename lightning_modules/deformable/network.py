@@ -32,6 +32,7 @@ class GeneratorShape:
     """Sizes of the generators; the defaults are the paper's at 64 px.
 
     Args:
+        image_size: side of the picture, pixels: 4 * 2^len(channels).
         image_channels: 3 for colour, 1 for grey.
         appearance_dim: length of the appearance code z_a.
         geometry_dim: length of the geometric code z_g; 0 for no geometry at all.
@@ -46,6 +47,7 @@ class GeneratorShape:
             the first, which has ``appearance_ratio`` alone.
     """
 
+    image_size: int = 64
     image_channels: int = 3
     appearance_dim: int = 64
     geometry_dim: int = 64
@@ -62,12 +64,19 @@ class GeneratorShape:
             raise ValueError(
                 f"channels {list(self.channels)} and kernels {list(self.kernels)} differ in length"
             )
+        reach = START * 2 ** len(self.channels)
+        if reach != self.image_size:
+            raise ValueError(
+                f"{len(self.channels)} doublings grow pictures of {reach} px, image_size is "
+                f"{self.image_size}; give channels and kernels another length"
+            )
         if not 0 < self.bound <= 1:
             raise ValueError(f"bound is a fraction of the width in (0, 1], got {self.bound}")
 
     @classmethod
     def entangled(
         cls,
+        image_size: int,
         image_channels: int,
         latent_dim: int,
         channels: Sequence[int],
@@ -76,6 +85,7 @@ class GeneratorShape:
     ) -> GeneratorShape:
         """One generator with the widths of the geometric one, and no geometry."""
         return cls(
+            image_size=image_size,
             image_channels=image_channels,
             appearance_dim=latent_dim,
             geometry_dim=0,
@@ -84,11 +94,6 @@ class GeneratorShape:
             appearance_ratio=1.0,
             head=head,
         )
-
-    @property
-    def image_size(self) -> int:
-        """Side of the picture, pixels."""
-        return int(START * 2 ** len(self.channels))
 
     @property
     def code_dim(self) -> int:

@@ -10,6 +10,7 @@ class VAE(AmortisedLearner):
     """One encoder, one generator, one entangled code; beta above 1 makes it a beta-VAE.
 
     Args:
+        image_size: side of the picture, pixels; the doublings must reach it.
         image_channels: 3 for colour, 1 for grey.
         latent_dim: length of the code; that of both codes of the Deformable Generator.
         channels: widths of the generator, those of the Deformable Generator's geometric one.
@@ -22,6 +23,7 @@ class VAE(AmortisedLearner):
 
     def __init__(
         self,
+        image_size: int = 64,
         image_channels: int = 3,
         latent_dim: int = 128,
         channels: tuple[int, ...] = (128, 64, 32, 16),
@@ -32,7 +34,9 @@ class VAE(AmortisedLearner):
         beta: float = 1.0,
     ) -> None:
         super().__init__(
-            GeneratorShape.entangled(image_channels, latent_dim, channels, kernels, head),
+            GeneratorShape.entangled(
+                image_size, image_channels, latent_dim, channels, kernels, head
+            ),
             "all",
             learning_rate=learning_rate,
             sigma=sigma,

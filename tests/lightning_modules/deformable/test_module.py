@@ -10,7 +10,7 @@ from lightning_modules.deformable.module import AmortisedDeformableGenerator, De
 from lightning_modules.interface import HasCodes, HasDecoder, HasDeformation, HasReconstruction
 from lightning_modules.vae.module import VAE
 
-TINY = {"channels": (8, 4), "kernels": (3, 5)}
+TINY = {"image_size": 16, "channels": (8, 4), "kernels": (3, 5)}
 CHAINS = {"langevin_steps": 3, "infer_steps": 10}
 MAKERS = {
     "deformable": lambda **k: DeformableGenerator(
@@ -211,5 +211,7 @@ def test_of_an_entangled_method_fine_tuning_changes_everything(tmp_path):
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="differ in length"):
         DeformableGenerator(channels=(8, 4), kernels=(3,))
+    with pytest.raises(ValueError, match="grow pictures of 64 px, image_size is 128"):
+        DeformableGenerator(image_size=128)
     with pytest.raises(ValueError, match="fraction of the width"):
         DeformableGenerator(bound=20)
