@@ -17,6 +17,7 @@ from datamodules.interface import DataModule
 
 DATASETS: Final[dict[str, str]] = {
     "celeba": "datamodules.celeba:CelebA",
+    "cifar10": "datamodules.cifar10:CIFAR10",
     "mnist": "datamodules.mnist:MNIST",
     "multipie": "datamodules.multipie:MultiPIE",
 }
