@@ -99,8 +99,9 @@ class _Clock:
 
 @dataclass(frozen=True)
 class _Stage:
-    """One of the trainings of a cell: the Trainer's arguments, and the files it keeps."""
+    """One of a cell's trainings: which of its data, the Trainer's arguments, and the files kept."""
 
+    data: int
     trainer: dict[str, Any]
     checkpoint: Path
     metrics: Path
@@ -123,10 +124,13 @@ class _Attempt:
         self.device = device
         self.stop = stop
         self.save_every_seconds = save_every_seconds
-        self.stages = [_Stage(cell.trainer, folder / "resume.ckpt", folder / "metrics.jsonl")]
+        self.stages: list[_Stage] = []
         if cell.pretrain is not None:
             first = (folder / "resume-pretrain.ckpt", folder / "metrics-pretrain.jsonl")
-            self.stages.insert(0, _Stage(cell.pretrain["trainer"], *first))
+            self.stages.append(_Stage(1, cell.pretrain["trainer"], *first))
+        if cell.trainer:
+            own = (folder / "resume.ckpt", folder / "metrics.jsonl")
+            self.stages.append(_Stage(0, cell.trainer, *own))
         self.progress = cb.ProgressFile(folder / "progress.json")
         self.began = self.ticked = time.monotonic()
         self.training = self.computing = False
@@ -208,10 +212,11 @@ class _Attempt:
             self.clock.train_seconds = 0.0
             self.clock.commits.clear()
         self._note_commit()
-        for number, (stage, data) in enumerate(zip(self.stages, reversed(modules), strict=True)):
+        for number, stage in enumerate(self.stages):
             if number:
                 method.begin_finetuning()
             if number >= begun:
+                data = modules[stage.data]
                 self._fit(method, data, stage, found[number], logger, progress_bar)
 
     def _fit(

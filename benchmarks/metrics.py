@@ -76,6 +76,10 @@ def _sse(metric_id: str, label: str, pictures: str) -> MetricInfo:
     )
 
 
+def _view(metric_id: str, label: str, better: Better, description: str) -> MetricInfo:
+    return MetricInfo(metric_id, label, "", better, 2, description, rel_tol=0.1, abs_tol=0.05)
+
+
 def _cost(metric_id: str, label: str, unit: str, description: str) -> MetricInfo:
     return MetricInfo(metric_id, label, unit, "lower", 0, description, rel_tol=0.25, gated=False)
 
@@ -136,6 +140,12 @@ METRICS: Final[dict[str, MetricInfo]] = {
             rel_tol=0.5,
             gated=False,
         ),
+        # Protocol `views`.
+        _view("view_where_max", "max R where", "higher", "Largest R_i of the where code (eq. 21)."),
+        _view("view_what_max", "max R what", "lower", "Largest R_i of the what code (eq. 21)."),
+        _view("view_ratio", "R where / what", "higher", "Ratio of the two largest R_i."),
+        _view("view_where_r2", "R² where", "higher", "Share of the view's variance told by where."),
+        _view("view_what_r2", "R² what", "lower", "Share of the view's variance told by what."),
         # Costs of any cell.
         _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),
         _cost("wall_seconds", "wall", "s", "Time a cell took, all attempts together."),

@@ -85,11 +85,13 @@ class Pretraining(_Model):
         dataset: its id.
         data: arguments of its datamodule.
         trainer: how long to train.
+        only: there is no training on the table's own data, which is for scoring alone.
     """
 
     dataset: str
     data: DataArguments = {}
     trainer: TrainerArgs
+    only: bool = False
 
 
 class Budget(_Model):

@@ -97,9 +97,10 @@ def resolve_cell(
         raise SpecError(f"row '{row_id}' holds published numbers only: there is nothing to run")
     # Every method takes the size of its pictures; a spec says it once, where the data is.
     size = {"image_size": limits.data["image_size"]} if "image_size" in limits.data else {}
-    trainer = limits.trainer.given() | row.trainer.given()
     first = limits.pretrain
-    if row.fit and "max_epochs" not in trainer:
+    trainer = limits.trainer.given() | row.trainer.given()
+    once = first is not None and first.only
+    if row.fit and not once and "max_epochs" not in trainer:
         raise SpecError(
             f"table '{spec.table}', row '{row_id}': no `trainer.max_epochs`, neither in the row "
             f"nor in budget '{budget}'"
@@ -112,7 +113,7 @@ def resolve_cell(
         fit=row.fit,
         dataset=spec.dataset,
         data=limits.data,
-        trainer=trainer if row.fit else {},
+        trainer=trainer if row.fit and not once else {},
         pretrain=None
         if first is None
         else {

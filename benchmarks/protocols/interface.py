@@ -51,6 +51,7 @@ class EvaluationProtocol(Protocol):
 PROTOCOLS: Final[dict[str, str]] = {
     "landmarks": "benchmarks.protocols.landmarks",
     "reconstruction": "benchmarks.protocols.reconstruction",
+    "views": "benchmarks.protocols.views",
 }
 
 

@@ -159,6 +159,13 @@ def test_pretraining_comes_first_with_a_log_of_its_own(pretrained, tmp_path):
     assert steps == [[5, 10, 15], [4, 8, 12, 16]]
 
 
+def test_pretraining_may_be_all_there_is(pretrained, tmp_path):
+    cell, begun = pretrained
+    result = run(cell.model_copy(update={"trainer": {}}), tmp_path)
+    assert result.status == "ok" and begun == [0, 1, 2]
+    assert result.epochs == 3
+
+
 @pytest.mark.parametrize(
     ("when", "second"),
     [
