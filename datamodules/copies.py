@@ -123,11 +123,11 @@ def mark_standin(folder: Path, recipe: dict[str, Any]) -> None:
     (folder / STANDIN_MARKER).write_text(text, encoding="ascii", newline="\n")
 
 
-def listing_hash(root: Path, paths: Iterable[Path], contents: Iterable[Path] = ()) -> str:
+def listing_hash(paths: Iterable[Path], contents: Iterable[Path] = ()) -> str:
     """A hash over names and sizes of files, and over the bytes of some small ones; no paths."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.relative_to(root).name} {path.stat().st_size}\n".encode())
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
     for path in contents:
         digest.update(f"{path.name}\n".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
