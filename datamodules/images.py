@@ -18,7 +18,8 @@ from datamodules.errors import DataError
 log = logging.getLogger(__name__)
 
 BLOCK: Final = 512
-Transform = Callable[[Image.Image], NDArray[np.uint8]]
+Transform = Callable[[Image.Image], NDArray[np.uint8] | str]
+"""From an RGB picture to the array to keep, or to the reason why there is none."""
 
 
 class BadImages:
@@ -81,7 +82,7 @@ def decode(
     Args:
         paths: one file a row.
         size: (width, height) every picture must have; None for any.
-        transform: from RGB picture to the array to keep; or one such function a row.
+        transform: from RGB picture to the array to keep, or why there is none; or one a row.
         bad: is told of (row, reason) of each picture left out; may raise to stop.
     """
 
