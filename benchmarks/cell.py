@@ -228,6 +228,7 @@ class _Attempt:
         logger: Any,
         progress_bar: bool,
     ) -> None:
+        data.train_on(method.trains_on)
         if found is not None:
             checkpoints.check_owner(found, self.cell.cell_id)
             log.info("going on from %s", found)

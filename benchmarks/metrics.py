@@ -114,6 +114,15 @@ METRICS: Final[dict[str, MetricInfo]] = {
             rel_tol=0.05,
             abs_tol=0.02,
         ),
+        # Protocol `field`; it has nme and nme_b too.
+        MetricInfo(
+            "nme_mlp",
+            "NME MLP",
+            "%",
+            "lower",
+            2,
+            "Landmark error over the distance of the eyes; a small network on the dense field.",
+        ),
         # Protocol `reconstruction`.
         _sse("msre", "MSRE", "the five views, each as much as another"),
         _sse("msre_m30", "-30°", "pictures turned by -30 degrees"),

@@ -103,6 +103,7 @@ class DataModule(pl.LightningDataModule):
         self.pair_warp = PairWarp(image_size, padding=pair_padding)
         self._cache: Cache | None = None
         self._content: str | None = None
+        self._trained: str | None = None
 
     # What a subclass says of itself.
 
@@ -201,12 +202,17 @@ class DataModule(pl.LightningDataModule):
 
     # Loaders.
 
+    def train_on(self, split: str | None) -> None:
+        """Train on another split than ``training_split``; None goes back to that."""
+        self._trained = split
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training split in an order that is a function of (seed, epoch)."""
-        dataset = self.dataset(self.training_split, with_margin=self.pairs)
+        split = self._trained or self.training_split
+        dataset = self.dataset(split, with_margin=self.pairs)
         if len(dataset) < self.batch_size:
             raise DataError(
-                f"split '{self.training_split}' has {len(dataset)} pictures, not one batch of "
+                f"split '{split}' has {len(dataset)} pictures, not one batch of "
                 f"{self.batch_size}; choose a smaller batch_size or more data"
             )
         sampler = EpochSampler(len(dataset), self.seed, shuffle=True)

@@ -6,7 +6,7 @@ A method declares a capability by having its method; nothing is registered. A pr
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 from torch import Tensor
@@ -47,6 +47,15 @@ class HasDeformation(Protocol):
 
     def deformation(self, image: Tensor) -> Tensor:
         """Displacement (B, 2, H, W), (x, y) in units where the picture spans [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasFeatures(Protocol):
+    """Describes a picture by numbers that are no field: for anchors of dense protocols."""
+
+    def features(self, image: Tensor) -> Tensor:
+        """Features (B, D) of ``image``."""
         ...
 
 
@@ -110,7 +119,12 @@ class Method(pl.LightningModule):
     A subclass calls ``save_hyperparameters()`` first (plain numbers and strings only, so that
     checkpoints load with ``weights_only=True``), builds its networks, and implements `losses`
     and `configure_optimizers`.
+
+    ``trains_on`` names the split it is trained on where that is not the dataset's own choice: only
+    supervised anchors have a reason to.
     """
+
+    trains_on: ClassVar[str | None] = None
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged.

@@ -25,6 +25,9 @@ METHODS: Final[dict[str, str]] = {
     "random_points": "lightning_modules.controls.points:RandomPoints",
     "nearest_picture": "lightning_modules.controls.memory:NearestPicture",
     "picture_pca": "lightning_modules.controls.memory:PicturePCA",
+    "zero_field": "lightning_modules.controls.anchors:ZeroField",
+    "grey_pixels": "lightning_modules.controls.anchors:GreyPixels",
+    "supervised_landmarks": "lightning_modules.controls.anchors:SupervisedLandmarks",
     "pca": "lightning_modules.controls.pca:PixelPCA",
     "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }

@@ -13,7 +13,7 @@ from lightning_modules.interface import Batch, Keypoints, Method
 _MASK = (1 << 63) - 1
 
 
-class _Untrained(Method):
+class Untrained(Method):
     """A control without parameters: a trainer may run it, and nothing changes."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Untrained(Method):
         return None
 
 
-class FixedPoints(_Untrained):
+class FixedPoints(Untrained):
     """The same points for every picture.
 
     A linear regression from them predicts the mean shape of the training pictures, whatever the
@@ -56,7 +56,7 @@ class FixedPoints(_Untrained):
         return Keypoints(points.to(image.dtype).expand(len(image), -1, -1), None)
 
 
-class RandomPoints(_Untrained):
+class RandomPoints(Untrained):
     """Independent uniform points, a pure function of the seed and of the picture's pixels.
 
     Args:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.deformable.network import GeneratorShape
 from lightning_modules.deformable.painter import CodePainter, Finetune
 from lightning_modules.interface import Batch
 from lightning_modules.layers.deconv import MirroredEncoder
-
-_LAST_FIFTH = 0.2
+from lightning_modules.schedules import trapezoid
 
 
 class AmortisedLearner(CodePainter):
@@ -83,13 +79,4 @@ class AmortisedLearner(CodePainter):
         """Adam with a trapezoid over all steps."""
         trained = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=self.learning_rate, fused=True)
-        total = int(self.trainer.estimated_stepping_batches)
-
-        def factor(step: int) -> float:
-            return min(1.0, max(0.0, 1 - step / total) / _LAST_FIFTH)
-
-        scheduler: dict[str, Any] = {
-            "scheduler": LambdaLR(optimizer, factor),
-            "interval": "step",
-        }
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}  # type: ignore[return-value]
+        return trapezoid(optimizer, int(self.trainer.estimated_stepping_batches))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
+from torch.optim.lr_scheduler import MultiStepLR
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from lightning_modules.dlp.initialisation import spread_particles
@@ -23,11 +23,11 @@ from lightning_modules.layers.perceptual import (
     summed_squared_error,
     vgg_weights_path,
 )
+from lightning_modules.schedules import trapezoid
 
 logger = logging.getLogger(__name__)
 
 _BETA_KL = {"mse": 0.1, "gradients": 0.1, "vgg": 40.0}
-_LAST_FIFTH = 0.2
 _PERCEPTUAL = {"gradients": OrientedGradientLoss, "vgg": VGGLoss}
 
 
@@ -189,18 +189,10 @@ class DeepLatentParticles(Method):
             fused=True,
         )
         if h["schedule"] == "multistep":
-            steps = MultiStepLR(optimizer, milestones=list(h["milestones"]), gamma=h["gamma"])
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": steps}}
-        total = int(self.trainer.estimated_stepping_batches)
-        warmup: int = max(1, h["warmup_steps"])
-
-        def factor(step: int) -> float:
-            return min(1.0, (step + 1) / warmup, max(0.0, 1 - step / total) / _LAST_FIFTH)
-
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"},
-        }
+            falls = MultiStepLR(optimizer, milestones=list(h["milestones"]), gamma=h["gamma"])
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falls}}
+        steps = int(self.trainer.estimated_stepping_batches)
+        return trapezoid(optimizer, steps, max(1, h["warmup_steps"]))
 
     def keypoints(self, image: Tensor) -> Keypoints:
         """Means and log-variances (B, K, 2) of the K particles, the background one left out."""

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
-from tests.lightning_modules.deformable.test_module import Faces, made, trainer
+from tests.lightning_modules.deformable.test_deformable import Faces, made, trainer
 
 
 class Data(pl.LightningDataModule):
