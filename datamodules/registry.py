@@ -18,6 +18,7 @@ from datamodules.interface import DataModule
 DATASETS: Final[dict[str, str]] = {
     "celeba": "datamodules.celeba:CelebA",
     "cifar10": "datamodules.cifar10:CIFAR10",
+    "ckplus": "datamodules.ckplus:CKPlus",
     "ffhq": "datamodules.ffhq:FFHQ",
     "mnist": "datamodules.mnist:MNIST",
     "multipie": "datamodules.multipie:MultiPIE",
