@@ -10,7 +10,7 @@ Names are CIFAR-10's, so that ``classes=("automobile",)`` means the same for bot
 meant to be told apart at 32 pixels, no more.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ SIDE: Final = 32
 _BATCH = 256
 _MOST = max(len(parts) for parts in PARTS.values())
 
-_Array = NDArray[np.float32]
+_Array = NDArray[np.floating[Any]]
 
 #: Hue, saturation and value of the body: middle and reach, of the colours a kind leans towards.
 _COATS: Final[dict[str, tuple[tuple[float, float], ...]]] = {
@@ -165,12 +165,10 @@ def _numbers(
     loose = np.array([part.loose for part in table], np.float32)[kinds][:, None, None]
     slot = np.array([part.slot for part in table])[kinds]
     # The first end hangs on the body and moves little; the other may swing.
-    ends = [
-        rows[:, k] + chance.normal(f"part{number}/{k}", 1.0) * (0.012 if k < 2 else 1) * reach
-        for k, reach in enumerate((1.0, 1.0, loose, loose))
-    ]
+    reach = (0.012, 0.012, loose, loose)
+    ax, ay, bx, by = (rows[:, k] + chance.normal(f"part{number}/{k}") * reach[k] for k in range(4))
     swell = np.exp(chance.normal(f"part{number}/swell", 0.09))
-    bars = _Bars(*ends, rows[:, 4] * swell, rows[:, 5] * swell, rows[:, 6])
+    bars = _Bars(ax, ay, bx, by, rows[:, 4] * swell, rows[:, 5] * swell, rows[:, 6])
     return bars, slot
 
 
@@ -197,7 +195,8 @@ def _light(chance: _Chance, height: _Array, size: _Array) -> _Array:
     side, up = chance.normal("light/side", 0.6), chance.uniform("light/up", 0.25, 1.0)
     towards = np.sqrt(side**2 + up**2 + 1)
     facing = (-steep * slope_x * side + steep * slope_y * up + 1) / (normal * towards)
-    return (0.42 + 0.75 * np.maximum(facing, 0)).astype(np.float32)
+    light: _Array = (0.42 + 0.75 * np.maximum(facing, 0)).astype(np.float32)
+    return light
 
 
 def _colours(chance: _Chance, kinds: NDArray[np.int64]) -> _Array:
@@ -224,7 +223,8 @@ def _rgb(hue: _Array, saturation: _Array, value: _Array) -> _Array:
     """Colours (B, 3) of hue (in turns), saturation and value (B,)."""
     phase = (hue[:, None] + np.array([0, 2 / 3, 1 / 3])) % 1 * 6
     ramp = np.clip(np.abs(phase - 3) - 1, 0, 1)
-    return (value[:, None] * (1 - saturation[:, None] * (1 - ramp))).astype(np.float32)
+    colours: _Array = (value[:, None] * (1 - saturation[:, None] * (1 - ramp))).astype(np.float32)
+    return colours
 
 
 def _coat(chance: _Chance, kinds: NDArray[np.int64], u: _Array, v: _Array) -> _Array:
