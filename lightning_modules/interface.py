@@ -78,6 +78,24 @@ class HasDecoder(Protocol):
 
 
 @runtime_checkable
+class HasPrior(HasDecoder, Protocol):
+    """Decodes flat codes that have a standard normal prior."""
+
+    def prior_mean(self) -> Codes:
+        """Codes (1, D) of zeros; of an entangled method one tensor, given as both."""
+        ...
+
+
+@runtime_checkable
+class HasCanonical(Protocol):
+    """Paints a picture by warping a canonical one."""
+
+    def canonical(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of ``image`` (B, C, H, W): canonical picture, displacement (B, 2, H, W), picture."""
+        ...
+
+
+@runtime_checkable
 class HasReconstruction(Protocol):
     """Paints a picture again from what it kept of it."""
 

@@ -8,7 +8,7 @@ tenth of the training pictures is held out, and the epoch with the least error o
 test pictures choose nothing. ``nme_mlp`` is that error.
 
 ``nme`` and ``nme_b`` are the linear protocol of the MAFL table on 64 points: where the field looks
-from the cells of an 8 x 8 grid, on average. So all landmark methods of the suite meet in one column.
+from the cells of an 8 x 8 grid, on average. So all landmark methods of the suite meet in a column.
 
 A method without a field may offer other dense ``features``, as the anchors of the table do.
 """

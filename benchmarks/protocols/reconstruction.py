@@ -93,7 +93,8 @@ def evaluate(
     """Score a frozen method on ``test`` of a dataset with ``view`` (B,) in degrees.
 
     ``arrays`` holds the first pictures of every view: ``view_images`` and ``view_rebuilt`` (5, n,
-    H, W, 3) uint8, in the order of `VIEWS`, and ``view_errors`` (5, n).
+    H, W, 3) uint8, in the order of `VIEWS`, and ``view_errors`` (5, n); ``test_images`` are the
+    same pictures in one row.
 
     Raises:
         NotApplicableError: the method does not reconstruct.
@@ -129,6 +130,8 @@ def evaluate(
     columns = list(zip(*(zip(*rows[:shown], strict=True) for rows in kept.values()), strict=True))
     names = ("view_images", "view_rebuilt", "view_errors")
     arrays = {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+    # View by view: what other pictures of test faces are made of.
+    arrays["test_images"] = np.concatenate(arrays["view_images"].swapaxes(0, 1))
     return ProtocolResult(result.metrics, result.intervals, arrays)
 
 

@@ -106,11 +106,16 @@ class PicturePCA(PictureMemory):
         self.register_buffer("components", torch.zeros(n_components, 3 * image_size**2))
 
     def on_train_epoch_end(self) -> None:
-        """Solve for the components of largest variance, by randomised subspace iteration.
+        """In the last epoch, solve for the components of largest variance.
+
+        Randomised subspace iteration: all components of 11,000 pictures would take minutes.
 
         Raises:
             ValueError: there are fewer pictures than components.
         """
+        run = self._trainer
+        if run is not None and run.max_epochs and run.current_epoch + 1 < run.max_epochs:
+            return
         known, count = self.remembered(all_trainings=True, device=self.device), len(self.components)
         if len(known) <= count:
             raise ValueError(f"{count} components need more than {len(known)} pictures")

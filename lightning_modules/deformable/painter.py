@@ -72,6 +72,10 @@ class CodePainter(Method):
         painted: Painted = self.generators(codes)
         return painted.picture
 
+    def prior_mean(self) -> Codes:
+        """Codes (1, D) of zeros."""
+        return self.split(torch.zeros(1, self.shape.code_dim, device=self.device))
+
     def split(self, codes: Tensor) -> Codes:
         """Both codes apart."""
         if not self.shape.geometry_dim:
@@ -108,3 +112,10 @@ class FieldMixin:
         field = self.generators.displacement(where)
         assert field is not None
         return field
+
+    def canonical(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of pictures (B, C, S, S): canonical ones, displacement (B, 2, S, S), reconstruction."""
+        assert isinstance(self, CodePainter)
+        painted: Painted = self.generators(self.infer(image))
+        assert painted.displacement is not None
+        return painted.canonical, painted.displacement, painted.picture
