@@ -16,6 +16,8 @@ WANDB     ?= off
 CACHE     ?=
 REASON    ?=
 
+TABLES := $(basename $(notdir $(wildcard benchmarks/specs/*.yaml)))
+
 COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS)
 BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ROWS),--rows $(ROWS)) \
@@ -53,8 +55,10 @@ accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"
 
 smoke: $(STAMP) ## Run every table at the smoke budget and check it against its baseline
-	@$(BIN)/whatwhere bench mafl --budget smoke --results $(RESULTS)
-	@$(BIN)/whatwhere check mafl --budget smoke --results $(RESULTS)
+	@set -e; for table in $(TABLES); do \
+		$(BIN)/whatwhere bench $$table --budget smoke --results $(RESULTS); \
+		$(BIN)/whatwhere check $$table --budget smoke --results $(RESULTS); \
+	done
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -q

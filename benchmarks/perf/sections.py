@@ -9,12 +9,15 @@ from typing import Final
 import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
+from benchmarks.perf.plain_deformable import PlainDeformable
 from datamodules.celeba import CelebA
 from datamodules.standins.faces import render_faces, sample_factors
+from lightning_modules.deformable.module import DeformableGenerator
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.interface import Batch
 
 BATCH: Final = 16
+CHAINS: Final = 100
 
 # The paper's masked model at 64 px, as the authors' code configures it for that size.
 FAITHFUL_64: Final = {
@@ -107,6 +110,45 @@ def read() -> Section:
     return Section("reading", BATCH, lambda: data.to_batch(next(batches), torch.device("cpu")))
 
 
+def _visit(title: str, *, plain: bool) -> Section:
+    torch.manual_seed(0)
+    method = DeformableGenerator().train()
+    optimizer = torch.optim.Adam(method.parameters(), lr=1e-3)
+    image, index = torch.rand(CHAINS, 3, 64, 64), torch.arange(CHAINS)
+    sigma = method.inference_scale * method.sigma[-1]
+    reference = PlainDeformable(method.generators, sigma, method.step_size)
+    codes = torch.randn(CHAINS, method.shape.code_dim)
+
+    def learn() -> None:
+        optimizer.zero_grad()
+        if plain:
+            noise = [torch.randn_like(codes) for _ in range(method.langevin_steps)]
+            codes.copy_(reference.visit(image, codes, noise)[0])
+        else:
+            torch.autograd.backward(method.losses({"image": image, "index": index})["loss"])
+        optimizer.step()
+
+    return Section(title, CHAINS, learn)
+
+
+def visit() -> Section:
+    """20 Langevin steps on both codes, then a learning step."""
+    return _visit("Deformable Generator, visit", plain=False)
+
+
+def visit_plain() -> Section:
+    """The same as the paper's loop reads."""
+    return _visit("Deformable Generator, visit, plain reference", plain=True)
+
+
+def infer() -> Section:
+    """Codes of pictures never seen, by a chain of 300 steps."""
+    torch.manual_seed(0)
+    method = DeformableGenerator().eval().requires_grad_(False)
+    image = torch.rand(CHAINS, 3, 64, 64)
+    return Section("Deformable Generator, inference", CHAINS, lambda: method.infer(image))
+
+
 def render() -> Section:
     """Stand-in faces, drawn."""
     images = 1024
@@ -131,5 +173,8 @@ SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train_plain": train_plain,
     "encode": encode,
     "read": read,
+    "visit": visit,
+    "visit_plain": visit_plain,
+    "infer": infer,
     "render": render,
 }
