@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -114,11 +115,18 @@ def test_an_untrained_row_is_scored_without_a_checkpoint(tiny, tmp_path):
 
 
 def test_timeout_keeps_the_checkpoint_and_a_second_call_goes_on(tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("TINY_PAUSE", "0.15")
-    cell = tiny(timeout_minutes=1.5 / 60)
-    result = run(cell, tmp_path)
-    assert (result.status, result.reason) == ("timeout", "took longer than 0.025 minutes")
-    monkeypatch.setenv("TINY_PAUSE", "0")
+    cell = tiny(timeout_minutes=60)
+
+    def an_hour_passes(self):
+        if self.current_epoch == 2:
+            later = SimpleNamespace(monotonic=lambda: time.monotonic() + 3601)
+            monkeypatch.setattr("benchmarks.callbacks.time", later)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TinyMethod, "on_train_epoch_start", an_hour_passes)
+        result = run(cell, tmp_path)
+    assert (result.status, result.reason) == ("timeout", "took longer than 60 minutes")
+    monkeypatch.setattr("benchmarks.callbacks.time", time)
     done = run(cell, tmp_path)
     assert done.status == "ok"
     assert done.wall_seconds > result.wall_seconds

@@ -36,7 +36,7 @@ SMOKE = ("--budget", "smoke")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bench", "mafle"], "unknown table 'mafle'; did you mean mafl?"),
+        (["bench", "mafle"], "unknown table 'mafle'; did you mean mafl"),
         (["bench", "TABLE", "--budget", "smok"], "unknown budget 'smok'; did you mean smoke?"),
         (["bench", "TABLE", *SMOKE, "--rows", "god"], "unknown row 'god'; did you mean good?"),
         (["bench", "TABLE", *SMOKE, "--seeds", "one"], "'one' are no seeds"),
