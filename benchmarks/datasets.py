@@ -65,14 +65,20 @@ def arguments(
         raise ValueError("give --image-size, or --budget with or without --table: not both")
     name = budget or "quick"
     specs = [load_spec(wanted) for wanted in ([table] if table else table_ids())]
-    fitting = [spec for spec in specs if spec.dataset == dataset]
-    if table and not fitting:
-        raise ValueError(f"table '{table}' is of dataset '{specs[0].dataset}', not of '{dataset}'")
+    if table:
+        pretrained = {b.pretrain.dataset for b in specs[0].budgets.values() if b.pretrain}
+        if dataset not in pretrained | {specs[0].dataset}:
+            raise ValueError(
+                f"table '{table}' is of dataset '{specs[0].dataset}', not of '{dataset}'"
+            )
     found: list[dict[str, Any]] = []
-    for spec in fitting:
+    for spec in specs:
         if table or name in spec.budgets:
-            given = spec.budget(name).data
-            found += [] if given in found else [given]
+            limits = spec.budget(name)
+            pairs = [(spec.dataset, limits.data)]
+            if limits.pretrain is not None:
+                pairs.append((limits.pretrain.dataset, limits.pretrain.data))
+            found += [given for of, given in pairs if of == dataset and given not in found]
     if not found:
         raise ValueError(f"no table on dataset '{dataset}' has a budget '{name}'; say --table")
     return found

@@ -13,7 +13,18 @@ from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Row, Spec
 from benchmarks.summaries import Sample, by_row, sample
 
-TRIVIAL_METHODS: Final = frozenset({"fixed_points", "random_points", "pca", "pca_gradients"})
+TRIVIAL_METHODS: Final = frozenset(
+    {
+        "fixed_points",
+        "random_points",
+        "pca",
+        "pca_gradients",
+        "picture_pca",
+        "nearest_picture",
+        "zero_field",
+        "grey_pixels",
+    }
+)
 """Methods that learn nothing of where things are; an untrained network is a control as well."""
 
 
