@@ -126,7 +126,9 @@ class _Attempt:
         self.save_every_seconds = save_every_seconds
         self.stages: list[_Stage] = []
         if cell.pretrain is not None:
-            first = (folder / "resume-pretrain.ckpt", folder / "metrics-pretrain.jsonl")
+            # The curves of a cell are those of its last training.
+            log_name = "metrics-pretrain.jsonl" if cell.trainer else "metrics.jsonl"
+            first = (folder / "resume-pretrain.ckpt", folder / log_name)
             self.stages.append(_Stage(1, cell.pretrain["trainer"], *first))
         if cell.trainer:
             own = (folder / "resume.ckpt", folder / "metrics.jsonl")

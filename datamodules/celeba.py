@@ -24,6 +24,7 @@ from datamodules.celeba_copy import CelebACopy
 from datamodules.celeba_files import not_found
 from datamodules.celeba_splits import SPLITS
 from datamodules.celeba_verify import verify_celeba
+from datamodules.copies import standin_sizes as chosen_sizes
 from datamodules.geometry import HEIGHT, PRESETS, WIDTH, Crop, Geometry
 from datamodules.images import BadImages, decode
 from datamodules.interface import DataModule, Source
@@ -101,7 +102,7 @@ class CelebA(DataModule):
             raise ValueError(f"crop must be one of {', '.join(PRESETS)}, got {crop!r}")
         self.crop = crop
         self.geometry = Geometry(PRESETS[crop], image_size)
-        self.standin_sizes = _sizes(standin_sizes)
+        self.standin_sizes = chosen_sizes(standin_sizes, STANDIN_SIZES)
         self.val_size, self.limit_unsupervised = val_size, limit_unsupervised
         self.max_bad_images = max_bad_images
         self._found: CelebACopy | None = None
@@ -217,13 +218,3 @@ class CelebA(DataModule):
                 with progress_bar("rendering stand-in faces") as show:
                     write_celeba_tree(folder, self.standin_sizes, STANDIN_SEED, progress=show)
         return folder
-
-
-def _sizes(sizes: dict[str, int] | tuple[int, int, int] | list[int] | None) -> dict[str, int]:
-    if sizes is None:
-        return dict(STANDIN_SIZES)
-    if not isinstance(sizes, dict):
-        sizes = dict(zip(STANDIN_SIZES, sizes, strict=True))
-    if set(sizes) != set(STANDIN_SIZES) or min(sizes.values()) < 1:
-        raise ValueError(f"standin_sizes must give {', '.join(STANDIN_SIZES)}, got {sizes}")
-    return {key: sizes[key] for key in STANDIN_SIZES}

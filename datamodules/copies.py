@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -121,6 +121,22 @@ def mark_standin(folder: Path, recipe: dict[str, Any]) -> None:
     """Leave the mark of a stand-in beside its data."""
     text = json.dumps(recipe, sort_keys=True) + "\n"
     (folder / STANDIN_MARKER).write_text(text, encoding="ascii", newline="\n")
+
+
+def standin_sizes(
+    given: Mapping[str, int] | Sequence[int] | None, usual: Mapping[str, int]
+) -> dict[str, int]:
+    """Sizes of a stand-in by name, in the order of the usual ones, which None stands for.
+
+    Raises:
+        ValueError: a name is missing or unknown, or a number is below 1.
+    """
+    if given is None:
+        return dict(usual)
+    sizes = given if isinstance(given, Mapping) else dict(zip(usual, given, strict=True))
+    if set(sizes) != set(usual) or min(sizes.values()) < 1:
+        raise ValueError(f"standin_sizes must give {', '.join(usual)}, got {sizes}")
+    return {key: sizes[key] for key in usual}
 
 
 def listing_hash(paths: Iterable[Path], contents: Iterable[Path] = ()) -> str:

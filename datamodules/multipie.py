@@ -20,6 +20,7 @@ from PIL import Image
 
 from datamodules.cache_writer import SplitPlan
 from datamodules.copies import FolderModule, Show
+from datamodules.copies import standin_sizes as chosen_sizes
 from datamodules.errors import DataError
 from datamodules.face_align import Anchors, alignment, warp
 from datamodules.face_finder import FaceFinder
@@ -261,14 +262,9 @@ def _chosen(name: str, values: Sequence[int], known: Mapping[int, str] | range) 
 
 
 def _sizes(sizes: dict[str, int] | tuple[int, int, int] | list[int] | None) -> dict[str, int]:
-    if sizes is None:
-        return dict(STANDIN_SIZES)
-    if not isinstance(sizes, dict):
-        sizes = dict(zip(STANDIN_SIZES, sizes, strict=True))
-    if set(sizes) != set(STANDIN_SIZES) or min(sizes.values()) < 1:
-        raise ValueError(f"standin_sizes must give {', '.join(STANDIN_SIZES)}, got {sizes}")
-    if not 2 <= sizes["identities"] <= 346 or sizes["sessions"] > 4:
+    chosen = chosen_sizes(sizes, STANDIN_SIZES)
+    if not 2 <= chosen["identities"] <= 346 or chosen["sessions"] > 4:
         raise ValueError(
-            f"standin_sizes must give 2 to 346 identities and 1 to 4 sessions, got {sizes}"
+            f"standin_sizes must give 2 to 346 identities and 1 to 4 sessions, got {chosen}"
         )
-    return {key: sizes[key] for key in STANDIN_SIZES}
+    return chosen

@@ -169,8 +169,11 @@ def test_pretraining_comes_first_with_a_log_of_its_own(pretrained, tmp_path):
 
 def test_pretraining_may_be_all_there_is(pretrained, tmp_path):
     cell, begun = pretrained
-    result = run(cell.model_copy(update={"trainer": {}}), tmp_path)
+    cell = cell.model_copy(update={"trainer": {}})
+    result = run(cell, tmp_path)
     assert result.status == "ok" and begun == [0, 1, 2]
+    rows = read_jsonl(Store(tmp_path).run_folder(cell.cell_id) / "metrics.jsonl")
+    assert [row["step"] for row in rows if "train/loss" in row] == [5, 10, 15]
     assert result.epochs == 3
 
 
