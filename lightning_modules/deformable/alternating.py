@@ -34,6 +34,7 @@ class AlternatingLearner(CodePainter):
         shape: of the generators.
         finetune: what `begin_finetuning` leaves trainable.
         learning_rate: of Adam at the start; falls along the authors' table, stretched to the run.
+        geometry_rate: of the geometric generator, relative to it.
         sigma: standard deviation of the noise of pixels, over the first tenth of the run and after.
         inference_scale: the Langevin steps use ``inference_scale * sigma``. The authors' code
             divides the energy by its batch size of 100 and so has 10; the paper's text has 1.
@@ -52,6 +53,7 @@ class AlternatingLearner(CodePainter):
         finetune: Finetune,
         *,
         learning_rate: float,
+        geometry_rate: float,
         sigma: tuple[float, float],
         inference_scale: float,
         langevin_steps: int,
@@ -60,7 +62,7 @@ class AlternatingLearner(CodePainter):
         infer_steps: int,
         seed: int,
     ) -> None:
-        super().__init__(shape, finetune)
+        super().__init__(shape, finetune, geometry_rate)
         self.learning_rate = learning_rate
         self.sigma = tuple(sigma)
         self.inference_scale = inference_scale
@@ -156,8 +158,7 @@ class AlternatingLearner(CodePainter):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam over both generators, its rate along the authors' table."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=self.learning_rate)
+        optimizer = torch.optim.Adam(self.trained_groups(self.learning_rate))
         length = self.trainer.max_epochs or PAPER_EPOCHS
 
         def factor(epoch: int) -> float:

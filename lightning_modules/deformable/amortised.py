@@ -21,8 +21,12 @@ class AmortisedLearner(CodePainter):
         finetune: what `begin_finetuning` leaves trainable; ``appearance`` freezes the geometric
             code's encoder together with its generator.
         learning_rate: of Adam; constant, then linear to zero over the last fifth of the run.
+        geometry_rate: of the geometric generator and encoder, relative to it.
         sigma: standard deviation of the noise of pixels.
         beta: weight of the KL divergence; 1 is the bound.
+        warmup: share of the first training over which that weight rises from zero. Codes of full
+            variance warp at random, and the quickest way to a better picture is then a field that
+            hangs on no code, from which geometry does not recover.
     """
 
     def __init__(
@@ -31,11 +35,14 @@ class AmortisedLearner(CodePainter):
         finetune: Finetune,
         *,
         learning_rate: float,
+        geometry_rate: float,
         sigma: float,
         beta: float,
+        warmup: float,
     ) -> None:
-        super().__init__(shape, finetune)
+        super().__init__(shape, finetune, geometry_rate)
         self.learning_rate, self.sigma, self.beta = learning_rate, sigma, beta
+        self.warmup = warmup
         dims = {"appearance": shape.appearance_dim, "geometry": shape.geometry_dim}
         self.encoders = nn.ModuleDict(
             {
@@ -46,8 +53,9 @@ class AmortisedLearner(CodePainter):
         )
 
     def begin_finetuning(self) -> None:
-        """Also freeze the encoder of what is frozen."""
+        """Also freeze the encoder of what is frozen; the KL divergence has its weight at once."""
         super().begin_finetuning()
+        self.warmup = 0.0
         if self.finetune == "appearance" and "geometry" in self.encoders:
             self.encoders["geometry"].requires_grad_(False)
 
@@ -60,6 +68,11 @@ class AmortisedLearner(CodePainter):
         """The posterior's mean; the same for every chain."""
         return self.posterior(image)[0]
 
+    def kl_weight(self) -> float:
+        """Beta now."""
+        rise = self.warmup * self.trainer.estimated_stepping_batches if self.training else 0.0
+        return self.beta * min(1.0, self.global_step / rise) if rise else self.beta
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The negative evidence bound in nats a picture, with its parts."""
         image = batch["image"]
@@ -69,7 +82,7 @@ class AmortisedLearner(CodePainter):
         error = self.generators.error(painted.picture, image).mean()
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
         return {
-            "loss": error / (2 * self.sigma**2) + self.beta * kl,
+            "loss": error / (2 * self.sigma**2) + self.kl_weight() * kl,
             "reconstruction": (painted.picture - image).detach().square().flatten(1).sum(1).mean(),
             "kl": kl,
             **self.watched(painted, batch),
@@ -77,6 +90,5 @@ class AmortisedLearner(CodePainter):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam with a trapezoid over all steps."""
-        trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=self.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(self.trained_groups(self.learning_rate), fused=True)
         return trapezoid(optimizer, int(self.trainer.estimated_stepping_batches))

@@ -26,7 +26,9 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
         head: ``sigmoid`` (code) or ``tanh`` (paper, Table IV).
         base: ``identity``, or ``official`` for the code's grid, which magnifies by 64/63.
         balance: beta of the second balance scheme (appendix); None for the first.
+        field_start: 1 (code); a small number starts near the identity, see `GeneratorShape`.
         learning_rate: of Adam at the start.
+        geometry_rate: of the geometric generator, relative to it; 1 (code).
         sigma: noise of pixels in the first tenth of the run, and after.
         inference_scale: 10 (code) or 1 (paper's text), see `AlternatingLearner`.
         langevin_steps: of a visit.
@@ -50,7 +52,9 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
         head: Head = "sigmoid",
         base: BaseGrid = "identity",
         balance: float | None = None,
+        field_start: float = 1.0,
         learning_rate: float = 1e-3,
+        geometry_rate: float = 1.0,
         sigma: tuple[float, float] = (0.15, 0.1),
         inference_scale: float = 10.0,
         langevin_steps: int = 20,
@@ -73,9 +77,11 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
                 head=head,
                 base=base,
                 balance=balance,
+                field_start=field_start,
             ),
             finetune,
             learning_rate=learning_rate,
+            geometry_rate=geometry_rate,
             sigma=sigma,
             inference_scale=inference_scale,
             langevin_steps=langevin_steps,
@@ -103,8 +109,10 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
         base: ``identity`` or ``official``.
         balance: beta of the second balance scheme.
         learning_rate: of Adam.
+        geometry_rate: of the geometric generator and encoder, relative to it.
         sigma: standard deviation of the noise of pixels.
         beta: weight of the KL divergence.
+        warmup: share of the first training over which that weight rises from zero.
         finetune: what a second training changes.
     """
 
@@ -121,9 +129,12 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
         head: Head = "sigmoid",
         base: BaseGrid = "identity",
         balance: float | None = None,
+        field_start: float = 0.05,
         learning_rate: float = 1e-3,
+        geometry_rate: float = 0.1,
         sigma: float = 1.0,
         beta: float = 1.0,
+        warmup: float = 0.1,
         finetune: Finetune = "appearance",
     ) -> None:
         super().__init__(
@@ -139,10 +150,13 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
                 head=head,
                 base=base,
                 balance=balance,
+                field_start=field_start,
             ),
             finetune,
             learning_rate=learning_rate,
+            geometry_rate=geometry_rate,
             sigma=sigma,
             beta=beta,
+            warmup=warmup,
         )
         self.save_hyperparameters()

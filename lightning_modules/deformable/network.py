@@ -45,6 +45,9 @@ class GeneratorShape:
         base: where a displacement of zero looks (see `base_grid`).
         balance: beta of the second balance scheme, which scales the geometric generator; None for
             the first, which has ``appearance_ratio`` alone.
+        field_start: multiplies the first weights of the field's last layer. At 1 pictures are
+            warped at random by a third of their width before anything is learned; a small number
+            starts near the identity.
     """
 
     image_size: int = 64
@@ -58,6 +61,7 @@ class GeneratorShape:
     head: Head = "sigmoid"
     base: BaseGrid = "identity"
     balance: float | None = None
+    field_start: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.kernels):
@@ -120,6 +124,9 @@ class Generators(nn.Module):
             if shape.geometry_dim
             else None
         )
+        if self.geometry is not None and shape.field_start != 1.0:
+            for values in self.geometry.doublings[-1].parameters():
+                values.data.mul_(shape.field_start)
 
     def forward(self, codes: Tensor) -> Painted:
         """Paint pictures from codes (B, code_dim), the appearance code first."""

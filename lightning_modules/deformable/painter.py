@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_modules.deformable.network import Generators, GeneratorShape, Painted
 from lightning_modules.interface import Batch, Codes, Method
@@ -22,12 +22,16 @@ class CodePainter(Method):
     Args:
         shape: of the generators.
         finetune: what `begin_finetuning` leaves trainable.
+        geometry_rate: learning rate of the geometric side, relative to the rest.
     """
 
-    def __init__(self, shape: GeneratorShape, finetune: Finetune) -> None:
+    def __init__(
+        self, shape: GeneratorShape, finetune: Finetune, geometry_rate: float = 1.0
+    ) -> None:
         super().__init__()
         self.generators = Generators(shape)
         self.finetune: Finetune = finetune
+        self.geometry_rate = geometry_rate
 
     @property
     def shape(self) -> GeneratorShape:
@@ -50,6 +54,15 @@ class CodePainter(Method):
         """
         if self.finetune == "appearance" and self.generators.geometry is not None:
             self.generators.geometry.requires_grad_(False)
+
+    def trained_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """All trainable parameters as an optimiser takes them, those of the geometry apart."""
+        groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+        for name, values in self.named_parameters():
+            if values.requires_grad:
+                groups["geometry" in name.split(".")].append(values)
+        rates = {False: learning_rate, True: learning_rate * self.geometry_rate}
+        return [{"params": group, "lr": rates[key]} for key, group in groups.items() if group]
 
     def encode(self, image: Tensor) -> Codes:
         """Geometric code as *where*, appearance code as *what*; one entangled code as both."""

@@ -14,6 +14,8 @@ START = 4
 """Side of the map that a tower grows from, pixels."""
 
 _INIT_STD = 0.1
+_FIRST_LOG_VARIANCE = -4.0
+_FIRST_SPREAD = 3.0
 
 
 class Weights(nn.Module):
@@ -159,9 +161,13 @@ class MirroredEncoder(nn.Module):
                 for (a, b), k in zip(widths, reversed(kernels), strict=True)
             )
         )
+        self.norm = nn.LayerNorm(channels[0] * START**2)
         self.head = nn.Linear(channels[0] * START**2, 2 * outputs)
+        # Codes that differ from picture to picture, and are almost certain, from the first step.
+        nn.init.normal_(self.head.weight[:outputs], std=_FIRST_SPREAD / self.head.in_features**0.5)
+        nn.init.constant_(self.head.bias[outputs:], _FIRST_LOG_VARIANCE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance."""
-        mean, log_variance = self.head(self.convolutions(image).flatten(1)).chunk(2, 1)
+        mean, log_variance = self.head(self.norm(self.convolutions(image).flatten(1))).chunk(2, 1)
         return mean, log_variance

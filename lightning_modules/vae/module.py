@@ -19,6 +19,7 @@ class VAE(AmortisedLearner):
         learning_rate: of Adam.
         sigma: standard deviation of the noise of pixels.
         beta: weight of the KL divergence.
+        warmup: share of the first training over which that weight rises from zero.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class VAE(AmortisedLearner):
         learning_rate: float = 1e-3,
         sigma: float = 1.0,
         beta: float = 1.0,
+        warmup: float = 0.1,
     ) -> None:
         super().__init__(
             GeneratorShape.entangled(
@@ -39,7 +41,9 @@ class VAE(AmortisedLearner):
             ),
             "all",
             learning_rate=learning_rate,
+            geometry_rate=1.0,
             sigma=sigma,
             beta=beta,
+            warmup=warmup,
         )
         self.save_hyperparameters()
