@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.deformable.network import GeneratorShape, Painted
@@ -157,7 +158,10 @@ class AlternatingLearner(CodePainter):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam over both generators, its rate along the authors' table."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=self.learning_rate)
+        return self.scheduled(torch.optim.Adam(trained, lr=self.learning_rate))
+
+    def scheduled(self, optimizer: Optimizer) -> OptimizerLRScheduler:
+        """Let all rates of an optimizer fall along the authors' table, stretched to the run."""
         length = self.trainer.max_epochs or PAPER_EPOCHS
 
         def factor(epoch: int) -> float:
