@@ -47,7 +47,6 @@ class AlternatingBackPropagation(AlternatingLearner):
             ),
             "all",
             learning_rate=learning_rate,
-            geometry_rate=1.0,
             sigma=sigma,
             inference_scale=inference_scale,
             langevin_steps=langevin_steps,

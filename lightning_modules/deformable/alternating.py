@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_modules.deformable.network import GeneratorShape, Painted
@@ -53,7 +54,7 @@ class AlternatingLearner(CodePainter):
         finetune: Finetune,
         *,
         learning_rate: float,
-        geometry_rate: float,
+        geometry_rate: float = 1.0,
         sigma: tuple[float, float],
         inference_scale: float,
         langevin_steps: int,
@@ -158,7 +159,10 @@ class AlternatingLearner(CodePainter):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam over both generators, its rate along the authors' table."""
-        optimizer = torch.optim.Adam(self.trained_groups(self.learning_rate))
+        return self.scheduled(torch.optim.Adam(self.trained_groups(self.learning_rate)))
+
+    def scheduled(self, optimizer: Optimizer) -> OptimizerLRScheduler:
+        """Let all rates of an optimizer fall along the authors' table, stretched to the run."""
         length = self.trainer.max_epochs or PAPER_EPOCHS
 
         def factor(epoch: int) -> float:

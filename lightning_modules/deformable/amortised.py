@@ -35,7 +35,7 @@ class AmortisedLearner(CodePainter):
         finetune: Finetune,
         *,
         learning_rate: float,
-        geometry_rate: float,
+        geometry_rate: float = 1.0,
         sigma: float,
         beta: float,
         warmup: float,

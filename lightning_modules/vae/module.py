@@ -41,7 +41,6 @@ class VAE(AmortisedLearner):
             ),
             "all",
             learning_rate=learning_rate,
-            geometry_rate=1.0,
             sigma=sigma,
             beta=beta,
             warmup=warmup,

@@ -1,5 +1,6 @@
 """Two processes hold one bank, and learn what one process learns from the same batches."""
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
@@ -36,12 +37,13 @@ class Keep(pl.Callback):
         torch.save(kept, self.folder / f"{trainer.world_size}-{trainer.global_rank}.pt")
 
 
-def test_two_ranks_are_one(tmp_path):
+@pytest.mark.parametrize("name", ["deformable", "adversarial"])
+def test_two_ranks_are_one(name, tmp_path):
     for ranks in (1, 2):
         more = {"devices": 2, "strategy": "ddp_spawn"} if ranks == 2 else {"devices": 1}
         more |= {"callbacks": [Keep(tmp_path)], "use_distributed_sampler": False}
-        trainer(tmp_path, 3, **more).fit(made("deformable"), Data())
-    one, first, second = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
+        trainer(tmp_path, 3, **more).fit(made(name), Data())
+    one, first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in ("1-0", "2-0", "2-1"))
     assert len(one["bank"]) == 12 and one["bank"].std() > 0.5
     assert torch.equal(first["bank"], second["bank"])
     for key in ("bank", "losses"):
