@@ -24,9 +24,10 @@ class AmortisedLearner(CodePainter):
         geometry_rate: of the geometric generator and encoder, relative to it.
         sigma: standard deviation of the noise of pixels.
         beta: weight of the KL divergence; 1 is the bound.
-        warmup: share of the first training over which that weight rises from zero. Codes of full
-            variance warp at random, and the quickest way to a better picture is then a field that
-            hangs on no code, from which geometry does not recover.
+        warmup: share of the first training over which that weight rises from zero.
+        template: share of the first training in which the appearance code is hidden, so that one
+            template has to be warped to all pictures. Without it the appearance explains all, and
+            the field soon hangs on no code.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class AmortisedLearner(CodePainter):
         sigma: float,
         beta: float,
         warmup: float,
+        template: float,
     ) -> None:
         super().__init__(shape, finetune, geometry_rate)
         self.learning_rate, self.sigma, self.beta = learning_rate, sigma, beta
         self.warmup = warmup
+        self.template = template
         dims = {"appearance": shape.appearance_dim, "geometry": shape.geometry_dim}
         self.encoders = nn.ModuleDict(
             {
@@ -53,9 +56,9 @@ class AmortisedLearner(CodePainter):
         )
 
     def begin_finetuning(self) -> None:
-        """Also freeze the encoder of what is frozen; the KL divergence has its weight at once."""
+        """Also freeze the encoder of what is frozen; nothing is warmed up again."""
         super().begin_finetuning()
-        self.warmup = 0.0
+        self.warmup = self.template = 0.0
         if self.finetune == "appearance" and "geometry" in self.encoders:
             self.encoders["geometry"].requires_grad_(False)
 
@@ -68,19 +71,33 @@ class AmortisedLearner(CodePainter):
         """The posterior's mean; the same for every chain."""
         return self.posterior(image)[0]
 
+    def progress(self) -> float:
+        """Share of the run that is done; 1 outside training."""
+        if not self.training:
+            return 1.0
+        return self.global_step / float(self.trainer.estimated_stepping_batches)
+
     def kl_weight(self) -> float:
         """Beta now."""
-        rise = self.warmup * self.trainer.estimated_stepping_batches if self.training else 0.0
-        return self.beta * min(1.0, self.global_step / rise) if rise else self.beta
+        return self.beta * min(1.0, self.progress() / self.warmup) if self.warmup else self.beta
+
+    def visible(self, codes: Tensor) -> Tensor:
+        """What the generators see of codes (B, D) now: ones and zeros (1, D)."""
+        visible = torch.ones_like(codes[:1])
+        if self.progress() < self.template:
+            visible[:, : self.shape.appearance_dim] = 0
+        return visible
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The negative evidence bound in nats a picture, with its parts."""
         image = batch["image"]
         mean, log_variance = self.posterior(image)
         noise = torch.randn_like(mean) if self.training else 0.0
-        painted = self.generators(mean + (0.5 * log_variance).exp() * noise)
+        visible = self.visible(mean)
+        painted = self.generators((mean + (0.5 * log_variance).exp() * noise) * visible)
         error = self.generators.error(painted.picture, image).mean()
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        nats = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+        kl = (nats * visible).sum(1).mean()
         return {
             "loss": error / (2 * self.sigma**2) + self.kl_weight() * kl,
             "reconstruction": (painted.picture - image).detach().square().flatten(1).sum(1).mean(),

@@ -114,6 +114,7 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
         sigma: standard deviation of the noise of pixels.
         beta: weight of the KL divergence.
         warmup: share of the first training over which that weight rises from zero.
+        template: share of the first training in which one template is warped to all pictures.
         finetune: what a second training changes.
     """
 
@@ -130,12 +131,13 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
         head: Head = "sigmoid",
         base: BaseGrid = "identity",
         balance: float | None = None,
-        field_start: float = 0.05,
+        field_start: float = 0.3,
         learning_rate: float = 1e-3,
-        geometry_rate: float = 0.1,
+        geometry_rate: float = 0.3,
         sigma: float = 1.0,
         beta: float = 1.0,
         warmup: float = 0.1,
+        template: float = 0.2,
         finetune: Finetune = "appearance",
     ) -> None:
         super().__init__(
@@ -159,6 +161,7 @@ class AmortisedDeformableGenerator(FieldMixin, AmortisedLearner):
             sigma=sigma,
             beta=beta,
             warmup=warmup,
+            template=template,
         )
         self.save_hyperparameters()
 

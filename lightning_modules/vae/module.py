@@ -44,5 +44,6 @@ class VAE(AmortisedLearner):
             sigma=sigma,
             beta=beta,
             warmup=warmup,
+            template=0.0,
         )
         self.save_hyperparameters()
