@@ -171,7 +171,7 @@ class _Attempt:
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)
             scored = self._score(method, data, progress_bar)
-            pictures = self._draw(scored, method)
+            pictures = self._draw(scored, method, data)
         except NotApplicableError as error:
             status, self.remarks = "n/a", [str(error)]
         except cb.CellTimeoutError as error:
@@ -300,13 +300,18 @@ class _Attempt:
                 raise cb.NonFiniteError(f"metric '{metric}' is {value}")
         return scored
 
-    def _draw(self, scored: ProtocolResult, method: Method) -> list[Path]:
+    def _draw(self, scored: ProtocolResult, method: Method, data: DataModule) -> list[Path]:
         self.progress.write(phase="pictures")
         try:
-            from benchmarks import pictures
+            from benchmarks import pictures, samples
 
-            title = pictures.cell_title(self.cell)
-            return pictures.draw_cell(scored, self.folder / "pictures", title=title, method=method)
+            return pictures.draw_cell(
+                scored,
+                self.folder / "pictures",
+                title=pictures.cell_title(self.cell),
+                method=method,
+                samples=samples.of_data(data),
+            )
         except cb.StopRequestedError:
             raise
         except Exception as error:  # a picture is not worth the number
