@@ -104,7 +104,7 @@ class StopSignal:
 
 
 class StopCallback(pl.Callback):
-    """Ends training at a batch's end when asked to, or when the time is over.
+    """Ends training, or scoring, at a batch's end when asked to, or when the time is over.
 
     Args:
         stop: the flag.
@@ -119,13 +119,19 @@ class StopCallback(pl.Callback):
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Raise if it is time."""
-        self._check()
+        self.check()
 
     def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Raise if it is time."""
-        self._check()
+        self.check()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise if it is time.
+
+        Raises:
+            StopRequestedError: a signal came.
+            CellTimeoutError: the time is over.
+        """
         self.stop.check()
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise CellTimeoutError(f"took longer than {self.allowed}")
@@ -253,7 +259,7 @@ class JsonlMetrics(pl.Callback):
 
 
 class ProgressFile(pl.Callback):
-    """Tells the runner where training is, at most once a second, in ``progress.json``."""
+    """Tells the runner where a cell is, at most once a second, in ``progress.json``."""
 
     def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
         self.path = path
@@ -269,10 +275,8 @@ class ProgressFile(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Write, if it is time."""
-        now = time.monotonic()
-        if now - self._written_at < self.every_seconds:
+        if not self._is_time():
             return
-        self._written_at = now
         loss = loss_of(outputs)
         batches = int(trainer.num_training_batches)
         epochs = trainer.max_epochs or 0
@@ -284,6 +288,18 @@ class ProgressFile(pl.Callback):
             epochs=epochs,
             loss=None if loss is None else loss.item(),
         )
+
+    def scored(self, split: str, done: int, total: int) -> None:
+        """Write how many pictures of a split a protocol has been through, if it is time."""
+        if self._is_time():
+            self.write(phase="score", split=split, done=done, total=total)
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if now - self._written_at < self.every_seconds:
+            return False
+        self._written_at = now
+        return True
 
     def write(self, **values: Any) -> None:
         """Replace the file's content."""

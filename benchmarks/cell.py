@@ -26,6 +26,7 @@ from benchmarks.build import build_method, build_modules, fingerprint
 from benchmarks.files import read_json, write_json
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
 from benchmarks.schema import CellResult, CellSpec, Status
+from benchmarks.scoring import watched
 from benchmarks.store import Store
 from datamodules.interface import DataModule
 from lightning_modules.interface import Method
@@ -135,6 +136,9 @@ class _Attempt:
             self.stages.append(_Stage(0, cell.trainer, *own))
         self.progress = cb.ProgressFile(folder / "progress.json")
         self.began = self.ticked = time.monotonic()
+        minutes = cell.timeout_minutes
+        deadline = None if minutes is None else self.began + 60 * minutes
+        self.ending = cb.StopCallback(stop, deadline, f"{minutes:g} minutes" if minutes else "")
         self.training = self.computing = False
         self.clock = self._read_clock()
         self.epochs = self.steps = 0
@@ -166,8 +170,8 @@ class _Attempt:
                 logger = tracking.make_logger(self.cell, self.folder, wandb)
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)
-            scored = self._score(method, data)
-            pictures = self._draw(scored, method)
+            scored = self._score(method, data, progress_bar)
+            pictures = self._draw(scored, method, data)
         except NotApplicableError as error:
             status, self.remarks = "n/a", [str(error)]
         except cb.CellTimeoutError as error:
@@ -234,8 +238,6 @@ class _Attempt:
         if found is not None:
             checkpoints.check_owner(found, self.cell.cell_id)
             log.info("going on from %s", found)
-        minutes = self.cell.timeout_minutes
-        deadline = None if minutes is None else self.began + 60 * minutes
         on_cuda = self.device.type == "cuda"
         trainer = pl.Trainer(
             **stage.trainer,
@@ -251,7 +253,7 @@ class _Attempt:
                 cb.FiniteGuard(),
                 cb.JsonlMetrics(stage.metrics),
                 self.progress,
-                cb.StopCallback(self.stop, deadline, f"{minutes:g} minutes" if minutes else ""),
+                self.ending,
                 checkpoints.ResumeCheckpoint(
                     stage.checkpoint,
                     self.cell.cell_id,
@@ -285,25 +287,31 @@ class _Attempt:
                 f"training ended after epoch {self.epochs} of {stage.trainer['max_epochs']}"
             )
 
-    def _score(self, method: Method, data: DataModule) -> ProtocolResult:
+    def _score(self, method: Method, data: DataModule, progress_bar: bool) -> ProtocolResult:
         self.progress.write(phase="score")
         self.computing = True
         protocol = load_protocol(self.cell.protocol)
         cb.seed_all(self.cell.seed)
         method.eval().requires_grad_(False).to(self.device)
-        scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
+        with watched(data, self.progress, self.ending, bar=progress_bar):
+            scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
         for metric, value in scored.metrics.items():
             if not math.isfinite(value):
                 raise cb.NonFiniteError(f"metric '{metric}' is {value}")
         return scored
 
-    def _draw(self, scored: ProtocolResult, method: Method) -> list[Path]:
+    def _draw(self, scored: ProtocolResult, method: Method, data: DataModule) -> list[Path]:
         self.progress.write(phase="pictures")
         try:
-            from benchmarks import pictures
+            from benchmarks import pictures, samples
 
-            title = pictures.cell_title(self.cell)
-            return pictures.draw_cell(scored, self.folder / "pictures", title=title, method=method)
+            return pictures.draw_cell(
+                scored,
+                self.folder / "pictures",
+                title=pictures.cell_title(self.cell),
+                method=method,
+                samples=samples.of_data(data),
+            )
         except cb.StopRequestedError:
             raise
         except Exception as error:  # a picture is not worth the number

@@ -187,6 +187,50 @@ def cell(
     )
 
 
+@app.command()
+def pictures(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
+    ],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Your pictures, files or folders, cut as in training; else the cell's own."
+        ),
+    ] = None,
+    driver: Annotated[
+        list[Path] | None,
+        typer.Option(help="Pictures of one person in a row, whose geometry the others take on."),
+    ] = None,
+    gamma: Annotated[
+        float, typer.Option(min=0, help="How far basis functions go, in deviations of the prior.")
+    ] = 10.0,
+    points: Annotated[int, typer.Option(min=2, help="Pictures of a basis function.")] = 10,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the pictures.")] = Path(
+        "pictures"
+    ),
+) -> None:
+    """Draw what a trained method has learned, from its checkpoint."""
+    from benchmarks.draw import draw
+
+    _exit(
+        draw(
+            checkpoint,
+            output,
+            images=images or [],
+            driver=driver or [],
+            gamma=gamma,
+            points=points,
+            root=data_root,
+            cache_dir=cache_dir,
+            device=device,
+        )
+    )
+
+
 @app.command("list")
 def list_command(
     table: Annotated[str | None, typer.Argument(help="Only this table's rows.")] = None,

@@ -120,10 +120,10 @@ def title(cell: CellSpec) -> str:
 
 def progress_words(progress: dict[str, Any]) -> str:
     """A cell's ``progress.json`` in words."""
-    if progress.get("phase") != "train":
-        return {"data": "reading data", "score": "scoring"}.get(
-            str(progress.get("phase")), str(progress.get("phase", "starting"))
-        )
+    phase = str(progress.get("phase", "starting"))
+    if phase != "train":
+        words = {"data": "reading data", "score": "scoring"}.get(phase, phase)
+        return f"{words} {progress['split']}" if "split" in progress else words
     loss = progress.get("loss")
     words = f"epoch {progress.get('epoch')}/{progress.get('epochs')}"
     return words if loss is None else f"{words}, loss {loss:.4g}"

@@ -7,6 +7,7 @@ method itself, or the cell's ``metrics.jsonl``; where its input is missing it is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import torch
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from benchmarks.basis_pictures import GAMMA, POINTS, draw_applied, draw_basis
 from benchmarks.callbacks import read_jsonl
 from benchmarks.canvas import (
     GREY,
@@ -26,10 +28,18 @@ from benchmarks.canvas import (
     ordered_colours,
     tile_size,
 )
-from benchmarks.code_pictures import draw_basis, draw_canonical, draw_swaps, draw_views
+from benchmarks.code_pictures import (
+    as_batch,
+    as_bytes,
+    draw_canonical,
+    draw_swaps,
+    draw_transfer,
+)
 from benchmarks.diagrams import draw_curves, draw_sparsification
 from benchmarks.protocols.interface import ProtocolResult
+from benchmarks.samples import Samples
 from benchmarks.schema import CellSpec
+from benchmarks.view_pictures import draw_covariance, draw_turning, draw_views
 from lightning_modules.interface import HasReconstruction, Method
 
 Array = NDArray[Any]
@@ -58,31 +68,48 @@ def draw_cell(
     title: str,
     method: Method | None = None,
     metrics_file: Path | None = None,
+    samples: Samples | None = None,
+    gamma: float = GAMMA,
+    points: int = POINTS,
 ) -> list[Path]:
     """Draw every picture whose input is there.
 
     Args:
         scored: what the protocol gave.
         folder: where the PNG files go: ``particles``, ``landmarks``, ``reconstructions``,
-            ``views``, ``canonical``, ``swaps``, ``basis``, ``sparsification``, ``curves``.
+            ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
+            ``transfer-KIND``, ``basis``, ``basis-applied``, ``sparsification``, ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
+        samples: sequences for transfers, and test pictures where the protocol keeps none.
+        gamma: reach of the basis functions, in standard deviations of the prior.
+        points: pictures of a basis function.
 
     Returns:
         The files written.
     """
     folder = Path(folder)
-    arrays = scored.arrays
+    arrays = dict(scored.arrays)
+    if samples is not None:
+        arrays.setdefault("test_images", samples.images)
+    reach: dict[str, Any] = {"gamma": gamma, "points": points}
     curves = folder.parent / "metrics.jsonl" if metrics_file is None else Path(metrics_file)
     drawings: dict[str, Callable[[], Sheet | None]] = {
         "particles": lambda: draw_particles(arrays, title),
         "landmarks": lambda: draw_landmarks(arrays, title),
         "reconstructions": lambda: draw_reconstructions(arrays, method, title),
         "views": lambda: draw_views(arrays, title),
+        "view-covariance": lambda: draw_covariance(arrays, title),
+        "view-dimensions": lambda: draw_turning(arrays, method, title, **reach),
         "canonical": lambda: draw_canonical(arrays, method, title),
         "swaps": lambda: draw_swaps(arrays, method, title),
-        "basis": lambda: draw_basis(method, title),
+        **{
+            f"transfer-{driver.kind}": partial(draw_transfer, driver, method, title)
+            for driver in ([] if samples is None else samples.drivers)
+        },
+        "basis": lambda: draw_basis(method, title, **reach),
+        "basis-applied": lambda: draw_applied(method, title, **reach),
         "sparsification": lambda: draw_sparsification(scored, title),
         "curves": lambda: draw_curves(read_jsonl(curves) if curves.exists() else [], title),
     }
@@ -266,15 +293,15 @@ def draw_reconstructions(
     if not isinstance(method, HasReconstruction) or "test_images" not in arrays:
         return None
     images = arrays["test_images"][:_RECONSTRUCTED]
-    device = next((p.device for p in method.parameters()), torch.device("cpu"))
-    batch = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device) / 255
+    batch = as_batch(method, images)
     was_training = method.training
     method.eval()
     try:
-        made = method.reconstruct(batch).clamp(0, 1).permute(0, 2, 3, 1).float().cpu().numpy()
+        rebuilt = method.reconstruct(batch).clamp(0, 1)
     finally:
         method.train(was_training)
-    difference = np.abs(made - images / 255)
+    difference = (rebuilt - batch).abs().permute(0, 2, 3, 1).float().cpu().numpy()
+    made = as_bytes(rebuilt)
     colours = matplotlib.colormaps["magma_r"]
     tile = tile_size(images.shape[1:3])
     sheet = Sheet(
@@ -290,14 +317,13 @@ def draw_reconstructions(
     for column, image in enumerate(images):
         mean = difference[column].mean(-1)
         sheet.photo(0, column, image)
-        sheet.photo(1, column, np.rint(made[column] * 255).astype(np.uint8))
+        sheet.photo(1, column, made[column])
         sheet.photo(2, column, np.uint8(colours(mean / _DIFFERENCE_LIMIT)[..., :3] * 255))
         left, top, width, height = sheet.box(2, column)
         words = f"RMSE {np.sqrt((difference[column] ** 2).mean()):.3f}"
         sheet.text(left + width / 2, top + height + 24, words, size=7, ha="center")
     for row, name in enumerate(("input", "recon-\nstruction", "absolute\ndifference")):
-        _, top, _, height = sheet.box(row, 0)
-        sheet.text(30, top + height / 2, name, size=8, va="center")
+        sheet.row_name(row, name)
     left, top, width, height = sheet.box(2, len(images) - 1)
     scale = sheet.axes(left + width + 24, top, 20, height)
     scale.imshow(colours(np.linspace(1, 0, 128))[:, None], extent=(0, 1, 0, 1), aspect="auto")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -45,6 +45,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Source = Literal["standin", "real"]
+Watcher = Callable[[str, int, int], None]
+"""Is told a split, how many of its pictures are done, and how many there are; may raise."""
 
 
 def default_cache_dir() -> Path:
@@ -74,6 +76,10 @@ class DataModule(pl.LightningDataModule):
     splits: ClassVar[tuple[str, ...]]
     training_split: ClassVar[str]
     validation_split: ClassVar[str]
+    label_names: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Words for the values of a label, by batch key, where it counts kinds of things."""
+    watcher: Watcher | None = None
+    """Follows whoever goes through `eval_dataloader`, if anybody wants to know."""
 
     def __init__(
         self,
@@ -222,9 +228,16 @@ class DataModule(pl.LightningDataModule):
         """The validation split, in order; it may be empty."""
         return self._loader(self.dataset(self.validation_split), self.batch_size)
 
-    def eval_dataloader(self, split: str, batch_size: int = 256) -> DataLoader[Batch]:
-        """A split in order, nothing dropped, nothing warped; for protocols."""
-        return self._loader(self.dataset(split), batch_size)
+    def eval_dataloader(self, split: str, batch_size: int = 256) -> Iterable[Batch]:
+        """A split in order, nothing dropped, nothing warped; for protocols.
+
+        ``watcher`` is told before the first batch, and whenever the next one is asked for.
+        """
+        dataset = self.dataset(split)
+        loader = self._loader(dataset, batch_size)
+        if self.watcher is None:
+            return loader
+        return _watched(loader, split, len(dataset), self.watcher)
 
     def _loader(
         self,
@@ -273,6 +286,15 @@ class DataModule(pl.LightningDataModule):
 
     def _convert(self, batch: Batch) -> Batch:
         return batch | {"image": _to_float(centre_crop(batch["image"], self.image_size))}
+
+
+def _watched(loader: Iterable[Batch], split: str, total: int, watcher: Watcher) -> Iterator[Batch]:
+    done = 0
+    watcher(split, done, total)
+    for batch in loader:
+        yield batch
+        done += len(batch["index"])
+        watcher(split, done, total)
 
 
 def _to_float(image: Tensor) -> Tensor:

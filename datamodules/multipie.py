@@ -28,7 +28,7 @@ from datamodules.images import BadImages, decode
 from datamodules.multipie_copy import Crop, MultiPIECopy
 from datamodules.multipie_files import OBTAIN, find_files
 from datamodules.multipie_landmarks import no_landmarks, read_landmarks, suffices
-from datamodules.multipie_names import AMBIENT_AGAIN, ILLUMINATIONS, YAW_CAMERA
+from datamodules.multipie_names import AMBIENT_AGAIN, EXPRESSIONS, ILLUMINATIONS, YAW_CAMERA
 from datamodules.multipie_splits import SPLITS, Selection
 from datamodules.multipie_verify import verify_multipie
 from datamodules.report import Report
@@ -81,6 +81,7 @@ class MultiPIE(FolderModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    label_names: ClassVar[Mapping[str, Sequence[str]]] = {"expression": EXPRESSIONS}
 
     def __init__(
         self,

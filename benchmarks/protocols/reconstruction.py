@@ -149,4 +149,4 @@ def _over_chains(
 
 def _bytes(image: torch.Tensor) -> Array:
     shown: Array = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-    return shown if shown.shape[-1] == 3 else shown.repeat(3, -1)
+    return shown

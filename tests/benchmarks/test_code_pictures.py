@@ -1,20 +1,23 @@
-"""Pictures of two codes: what is swept, what is swapped, what is left out."""
+"""Pictures of two codes: what is swept, swapped, transferred, warped, and what is left out."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.code_pictures import (
+from benchmarks.basis_pictures import (
+    APPLIED,
     DIMENSIONS,
+    GAMMA,
     POINTS,
+    draw_applied,
     draw_basis,
-    draw_canonical,
-    draw_swaps,
-    draw_views,
     strongest,
     sweep,
 )
+from benchmarks.canvas import Sheet
+from benchmarks.code_pictures import draw_canonical, draw_grid, draw_swaps, draw_transfer
+from benchmarks.samples import Driver
 from lightning_modules.deformable.module import AmortisedDeformableGenerator
 from lightning_modules.interface import Codes, Method
 from lightning_modules.vae.module import VAE
@@ -32,12 +35,24 @@ def method():
 @pytest.fixture(scope="module")
 def arrays():
     rng = np.random.default_rng(0)
-    return {
-        "test_images": rng.integers(0, 256, (7, 16, 16, 3), dtype=np.uint8),
-        "view_images": rng.integers(0, 256, (5, 2, 16, 16, 3), dtype=np.uint8),
-        "view_rebuilt": rng.integers(0, 256, (5, 2, 16, 16, 3), dtype=np.uint8),
-        "view_errors": rng.gamma(4, 20, (5, 2)),
-    }
+    return {"test_images": rng.integers(0, 256, (7, 16, 16, 3), dtype=np.uint8)}
+
+
+@pytest.fixture(scope="module")
+def driver():
+    rng = np.random.default_rng(1)
+    images, faces = (rng.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8) for n in (5, 3))
+    return Driver("view", images, [f"{n}°" for n in range(5)], faces)
+
+
+def tile_of(sheet, row, column):
+    left, top, width, height = sheet.box(row, column)
+    return sheet.pixels()[top : top + height, left : left + width] / 255
+
+
+def colour(picture):
+    """Mean colour of a picture (C, H, W)."""
+    return picture.clamp(0, 1).mean((1, 2)).numpy()
 
 
 class Painter(Method):
@@ -67,12 +82,13 @@ def test_the_strongest_dimensions_come_first():
     assert strongest(painter, painter.prior_mean(), "what", 3.0) == [1, 0]
 
 
-def test_every_sheet_is_drawn_for_a_method_with_two_codes(method, arrays, tmp_path):
+def test_every_sheet_is_drawn_for_a_method_with_two_codes(method, arrays, driver, tmp_path):
     sheets = {
-        "basis": draw_basis(method, TITLE),
+        "basis": draw_basis(method, TITLE, points=4),
+        "applied": draw_applied(method, TITLE, points=4),
         "swaps": draw_swaps(arrays, method, TITLE),
         "canonical": draw_canonical(arrays, method, TITLE),
-        "views": draw_views(arrays, TITLE),
+        "transfer": draw_transfer(driver, method, TITLE),
     }
     for name, sheet in sheets.items():
         pixels = np.asarray(Image.open(sheet.save(tmp_path / f"{name}.png")))
@@ -85,9 +101,19 @@ def test_the_basis_sheet_holds_the_sweeps_themselves(method):
     first = strongest(method, base, "what", 2.0)[0]
     with torch.no_grad():
         wanted = sweep(method, base, "what", first, 2.0)[POINTS - 1]
-    left, top, width, height = sheet.box(DIMENSIONS, POINTS - 1)
-    shown = sheet.pixels()[top : top + height, left : left + width] / 255
-    assert shown.mean((0, 1)) == pytest.approx(wanted.clamp(0, 1).mean((1, 2)).numpy(), abs=0.02)
+    shown = tile_of(sheet, DIMENSIONS, POINTS - 1)
+    assert shown.mean((0, 1)) == pytest.approx(colour(wanted), abs=0.02)
+
+
+def test_geometry_is_applied_to_every_look_of_a_block():
+    painter = Painter()
+    sheet = draw_applied(painter, TITLE, gamma=4.0, points=3)
+    assert (APPLIED, GAMMA) == ({"where": 2, "what": 4}, 10.0)
+    # Two looks there are: rows 0 and 1 plain, 2 and 3 with where 0 at its end, 4 and 5 where 2.
+    for row, left in enumerate((0.5, 0.5, 0.9, 0.9, 0.7, 0.7)):
+        half = tile_of(sheet, row, 1)[:, :40]
+        assert half.mean() == pytest.approx(left, abs=0.02)
+    assert tile_of(sheet, 4, 2)[:, 56:].mean() == pytest.approx(0.9, abs=0.02)  # what 1 at 4
 
 
 def test_swaps_keep_looks_in_rows_and_geometry_in_columns(method, arrays):
@@ -96,21 +122,58 @@ def test_swaps_keep_looks_in_rows_and_geometry_in_columns(method, arrays):
     with torch.no_grad():
         codes = method.encode(image)
         wanted = method.decode(Codes(codes.where[4:5], codes.what[1:2]))[0]
-    left, top, width, height = sheet.box(2, 5)
-    shown = sheet.pixels()[top : top + height, left : left + width] / 255
-    assert shown.mean((0, 1)) == pytest.approx(wanted.mean((1, 2)).numpy(), abs=0.02)
+    assert tile_of(sheet, 2, 5).mean((0, 1)) == pytest.approx(colour(wanted), abs=0.02)
 
 
-def test_an_entangled_method_has_one_sweep_and_no_swaps(arrays):
+def test_a_transfer_keeps_looks_in_rows_and_takes_the_drivers_geometry(method, driver):
+    sheet = draw_transfer(driver, method, TITLE)
+    faces, frames = (
+        torch.from_numpy(images).permute(0, 3, 1, 2) / 255
+        for images in (driver.faces, driver.images)
+    )
+    with torch.no_grad():
+        face, frame = method.encode(faces), method.encode(frames)
+        own = method.decode(Codes(face.where[1:2], face.what[1:2]))[0]
+        driven = method.decode(Codes(frame.where[3:4], face.what[1:2]))[0]
+    for column, wanted in ((0, faces[1]), (1, own), (5, driven)):
+        assert tile_of(sheet, 2, column).mean((0, 1)) == pytest.approx(colour(wanted), abs=0.02)
+    assert tile_of(sheet, 0, 5).mean((0, 1)) == pytest.approx(colour(frames[3]), abs=0.02)
+    words = [text.get_text() for text in sheet.figure.texts]
+    assert {"3°", "own geometry", "One person's view on other faces"} <= set(words)
+
+
+def test_the_grid_moves_with_the_picture():
+    """Where every pixel looks a quarter to the right, a line of the canonical picture goes left."""
+    centres = np.stack(np.meshgrid(*2 * [(np.arange(16) + 0.5) / 8 - 1]), -1)
+    axes = Sheet("h", "t", rows=1, columns=1, tile=(64, 64)).axes(0, 0, 64, 64)
+    draw_grid(axes, centres, centres + np.array([0.25, 0]))
+    drawn = [path.vertices for lines in axes.collections for path in lines.get_paths()]
+    upright = {round(float(v[0, 0]), 6) for v in drawn if len(v) and np.ptp(v[:, 0]) < 1e-9}
+    flat = {round(float(v[0, 1]), 6) for v in drawn if len(v) and np.ptp(v[:, 1]) < 1e-9}
+    assert -0.25 in upright and flat >= {-0.5, 0.0, 0.5}
+
+
+def test_an_entangled_method_has_one_sweep_and_no_swaps(arrays, driver):
     torch.manual_seed(0)
     vae = VAE(latent_dim=7, **SIZE).eval()
     sheet = draw_basis(vae, TITLE)
     assert sheet.height < draw_basis(Painter(), TITLE).height + 4 * 96
     assert draw_swaps(arrays, vae, TITLE) is None
-    assert draw_canonical(arrays, vae, TITLE) is None
+    assert draw_canonical(arrays, vae, TITLE) is None and draw_applied(vae, TITLE) is None
+    assert draw_transfer(driver, vae, TITLE) is None
 
 
-def test_what_lacks_its_input_is_left_out(method):
+def test_grey_pictures_are_drawn_in_grey():
+    torch.manual_seed(0)
+    grey = AmortisedDeformableGenerator(image_channels=1, **SIZE).eval()
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), dtype=np.uint8)
+    sheet = draw_swaps({"test_images": images}, grey, TITLE)
+    shown = tile_of(sheet, 0, 1)
+    assert np.ptp(shown, axis=-1).max() == 0 and shown.std() > 0.1
+    assert tile_of(draw_canonical({"test_images": images}, grey, TITLE), 3, 0).std() > 0
+
+
+def test_what_lacks_its_input_is_left_out(method, driver):
+    assert draw_transfer(driver, None, TITLE) is None and draw_applied(None, TITLE) is None
     assert draw_basis(Method(), TITLE) is None and draw_basis(None, TITLE) is None
     assert draw_swaps({}, method, TITLE) is None and draw_canonical({}, method, TITLE) is None
-    assert draw_views({}, TITLE) is None

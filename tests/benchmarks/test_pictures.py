@@ -266,7 +266,7 @@ def test_a_whole_cell(tmp_path):
             image.load()
             assert image.mode == "RGB"
             assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
-            assert image.width >= 800
+            assert image.width >= 1000
         assert path.stat().st_size < 1_500_000
     assert dict(matplotlib.rcParams) == before
     if "matplotlib.pyplot" in sys.modules:
