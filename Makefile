@@ -62,7 +62,7 @@ smoke: $(STAMP) ## Run every table that has a smoke baseline, and check it again
 	done
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check .

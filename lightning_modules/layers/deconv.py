@@ -54,9 +54,7 @@ class Weights(nn.Module):
 class Doubling(Weights):
     """A transposed convolution of stride 2 that doubles height and width exactly.
 
-    It is computed as one convolution of stride 1 with four times the outputs, whose squares of 2 x
-    2 are then spread out: the same sums, in kernels that processors run faster. Alignment is
-    TensorFlow's SAME: the last row and column of the full result are what is cut.
+    Alignment is TensorFlow's SAME: the last row and column of the full result are what is cut.
 
     Args:
         inputs: channels in.
@@ -75,20 +73,13 @@ class Doubling(Weights):
             raise ValueError(f"kernel is 3 or 5, got {kernel}")
         super().__init__((inputs, outputs, kernel, kernel), outputs, inputs * kernel**2, balance)
 
-    def _phases(self) -> Tensor:
-        """The kernel cut into what each of the four pixels of a square sees of the input."""
-        weight = self.scaled()
-        inputs, outputs, kernel, _ = weight.shape
-        side = (kernel + 1) // 2
-        even = F.pad(weight, (0, 1, 0, 1) if kernel == 3 else (1, 0, 1, 0))
-        squares = even.view(inputs, outputs, side, 2, side, 2).flip(2, 4)
-        return squares.permute(1, 3, 5, 0, 2, 4).reshape(4 * outputs, inputs, side, side)
-
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer."""
-        phases = self._phases()
-        x = F.pad(x, (1, 0, 1, 0) if phases.shape[-1] == 2 else (1, 1, 1, 1))
-        return F.pixel_shuffle(F.conv2d(x, phases, self.bias.repeat_interleave(4)), 2)
+        weight = self.scaled()
+        whole = F.conv_transpose2d(
+            x, weight, self.bias, stride=2, padding=(weight.shape[-1] - 3) // 2
+        )
+        return whole[..., : 2 * x.shape[2], : 2 * x.shape[3]]
 
 
 class Dense(Weights):
