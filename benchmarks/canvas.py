@@ -115,12 +115,13 @@ class Sheet:
         Args:
             row: from the top.
             column: from the left.
-            image: (H, W, 3) uint8; enlarged to the tile.
+            image: (H, W, 3) or, grey, (H, W, 1) uint8; enlarged to the tile.
             caption: a line below.
         """
         left, top, width, height = self.box(row, column)
         axes = self.axes(left, top, width, height)
-        enlarged = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+        shown = np.broadcast_to(image, (*image.shape[:2], 3))
+        enlarged = Image.fromarray(shown).resize((width, height), Image.Resampling.BICUBIC)
         axes.imshow(
             np.asarray(enlarged), extent=(-1, 1, 1, -1), interpolation="nearest", aspect="auto"
         )

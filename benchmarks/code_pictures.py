@@ -18,6 +18,7 @@ from benchmarks.canvas import INK, VERMILION, Sheet, tile_size
 from lightning_modules.interface import (
     Codes,
     HasCanonical,
+    HasClasses,
     HasCodes,
     HasDecoder,
     HasPrior,
@@ -74,7 +75,9 @@ def draw_basis(method: Method | None, title: str, *, gamma: float = GAMMA) -> Sh
     if not isinstance(method, HasPrior):
         return None
     base = method.prior_mean()
-    parts = ["where"] if base.where is base.what else ["where", "what"]
+    # Of classes there is nothing to sweep; an entangled method has one code.
+    one = isinstance(method, HasClasses) or base.where is base.what
+    parts = ["where"] if one else ["where", "what"]
     rows = [
         (part, dimension)
         for part in parts
@@ -92,7 +95,7 @@ def draw_basis(method: Method | None, title: str, *, gamma: float = GAMMA) -> Sh
     for row, (part, dimension) in enumerate(rows):
         for column, image in enumerate(_shown(sweep(method, base, part, dimension, gamma))):
             sheet.photo(row, column, image)
-        name = part if len(parts) > 1 else "code"
+        name = "code" if base.where is base.what else part
         _row_name(sheet, row, f"{name} {dimension}")
     return sheet
 

@@ -26,6 +26,7 @@ from benchmarks.canvas import (
     ordered_colours,
     tile_size,
 )
+from benchmarks.class_pictures import draw_classes
 from benchmarks.code_pictures import draw_basis, draw_canonical, draw_swaps, draw_views
 from benchmarks.diagrams import draw_curves, draw_sparsification
 from benchmarks.protocols.interface import ProtocolResult
@@ -64,7 +65,8 @@ def draw_cell(
     Args:
         scored: what the protocol gave.
         folder: where the PNG files go: ``particles``, ``landmarks``, ``reconstructions``,
-            ``views``, ``canonical``, ``swaps``, ``basis``, ``sparsification``, ``curves``.
+            ``views``, ``canonical``, ``swaps``, ``basis``, ``classes``, ``sparsification``,
+            ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
@@ -83,6 +85,7 @@ def draw_cell(
         "canonical": lambda: draw_canonical(arrays, method, title),
         "swaps": lambda: draw_swaps(arrays, method, title),
         "basis": lambda: draw_basis(method, title),
+        "classes": lambda: draw_classes(method, title),
         "sparsification": lambda: draw_sparsification(scored, title),
         "curves": lambda: draw_curves(read_jsonl(curves) if curves.exists() else [], title),
     }

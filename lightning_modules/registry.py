@@ -19,6 +19,9 @@ METHODS: Final[dict[str, str]] = {
     "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
     "deformable": "lightning_modules.deformable.module:DeformableGenerator",
     "deformable_amortised": "lightning_modules.deformable.module:AmortisedDeformableGenerator",
+    "deformable_conditional": (
+        "lightning_modules.deformable.conditional:ConditionalDeformableGenerator"
+    ),
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
