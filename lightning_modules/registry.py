@@ -18,10 +18,10 @@ from lightning_modules.interface import Method
 METHODS: Final[dict[str, str]] = {
     "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
     "deformable": "lightning_modules.deformable.module:DeformableGenerator",
-    "deformable_amortised": "lightning_modules.deformable.module:AmortisedDeformableGenerator",
     "deformable_conditional": (
         "lightning_modules.deformable.conditional:ConditionalDeformableGenerator"
     ),
+    "deformable_amortised": "lightning_modules.deformable.module:AmortisedDeformableGenerator",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
