@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmarks.canvas import Sheet
 from benchmarks.code_pictures import as_bytes
-from lightning_modules.interface import Codes, HasDecoder, HasPrior, Method
+from lightning_modules.interface import Codes, HasClasses, HasDecoder, HasPrior, Method
 
 POINTS: Final = 10
 GAMMA: Final = 10.0
@@ -65,7 +65,9 @@ def draw_basis(
     if not isinstance(method, HasPrior):
         return None
     base = method.prior_mean()
-    parts = ["where"] if base.where is base.what else ["where", "what"]
+    # Of classes there is nothing to sweep; an entangled method has one code.
+    one = isinstance(method, HasClasses) or base.where is base.what
+    parts = ["where"] if one else ["where", "what"]
     rows = [
         (part, dimension)
         for part in parts
@@ -83,7 +85,8 @@ def draw_basis(
     for row, (part, dimension) in enumerate(rows):
         swept = sweep(method, base, part, dimension, gamma, points)
         sheet.photos(row, 0, as_bytes(swept))
-        sheet.row_name(row, f"{part if len(parts) > 1 else 'code'} {dimension}")
+        name = "code" if base.where is base.what else part
+        sheet.row_name(row, f"{name} {dimension}")
     return sheet
 
 
@@ -96,7 +99,7 @@ def draw_applied(
     Above, appearance is swept with the geometry at zero; below, again, with one number of the
     geometry at its end. A faithful split shows the same faces, turned or reshaped.
     """
-    if not isinstance(method, HasPrior):
+    if not isinstance(method, HasPrior) or isinstance(method, HasClasses):
         return None
     base = method.prior_mean()
     if base.where is base.what:

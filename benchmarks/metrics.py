@@ -124,7 +124,7 @@ METRICS: Final[dict[str, MetricInfo]] = {
             "Landmark error over the distance of the eyes; a small network on the dense field.",
         ),
         # Protocol `reconstruction`.
-        _sse("msre", "MSRE", "the five views, each as much as another"),
+        _sse("msre", "MSRE", "the five views, each as much as another; without views, over all"),
         _sse("msre_m30", "-30°", "pictures turned by -30 degrees"),
         _sse("msre_m15", "-15°", "pictures turned by -15 degrees"),
         _sse("msre_0", "0°", "frontal pictures"),

@@ -28,6 +28,7 @@ from benchmarks.canvas import (
     ordered_colours,
     tile_size,
 )
+from benchmarks.class_pictures import draw_classes
 from benchmarks.code_pictures import (
     as_batch,
     as_bytes,
@@ -78,7 +79,8 @@ def draw_cell(
         scored: what the protocol gave.
         folder: where the PNG files go: ``particles``, ``landmarks``, ``reconstructions``,
             ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
-            ``transfer-KIND``, ``basis``, ``basis-applied``, ``sparsification``, ``curves``.
+            ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
+            ``sparsification``, ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
@@ -110,6 +112,7 @@ def draw_cell(
         },
         "basis": lambda: draw_basis(method, title, **reach),
         "basis-applied": lambda: draw_applied(method, title, **reach),
+        "classes": lambda: draw_classes(method, title, **reach),
         "sparsification": lambda: draw_sparsification(scored, title),
         "curves": lambda: draw_curves(read_jsonl(curves) if curves.exists() else [], title),
     }

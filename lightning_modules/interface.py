@@ -87,6 +87,22 @@ class HasPrior(HasDecoder, Protocol):
 
 
 @runtime_checkable
+class HasClasses(HasPrior, Protocol):
+    """Its *what* is a class: there are as many of them as classes, and nothing between.
+
+    `prior_mean` holds the *what* of one of them instead of zeros.
+    """
+
+    def class_codes(self) -> Tensor:
+        """*What* of every class, (K, D), in the order of their labels."""
+        ...
+
+    def class_pictures(self) -> Tensor:
+        """What is painted of every class before anything is put into place, (K, C, H, W)."""
+        ...
+
+
+@runtime_checkable
 class HasCanonical(Protocol):
     """Paints a picture by warping a canonical one."""
 

@@ -18,6 +18,9 @@ from lightning_modules.interface import Method
 METHODS: Final[dict[str, str]] = {
     "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
     "deformable": "lightning_modules.deformable.module:DeformableGenerator",
+    "deformable_conditional": (
+        "lightning_modules.deformable.conditional:ConditionalDeformableGenerator"
+    ),
     "deformable_amortised": "lightning_modules.deformable.module:AmortisedDeformableGenerator",
     "deformable_adversarial": (
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"

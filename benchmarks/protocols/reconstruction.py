@@ -1,16 +1,18 @@
-"""Reconstruction of unseen pictures by view: the Multi-PIE protocol, version 1.
+"""Reconstruction of unseen pictures, by view where they have one: version 1.
 
 A frozen method paints every test picture again; its error is the squared error summed over pixels
 and channels on [0, 1], averaged over pictures (the mean squared reconstruction error of Xing et
 al., TPAMI 2022, Table I). A constant picture at one half has about a thousand at 64 px.
 
-The five views are those of the table. ``msre`` is the mean of the views' means, so it does not
-depend on how many pictures a view has. ``msre_turned_ratio`` is the mean of the two outer views
-over the frontal one: how much of a method's quality is lost on views it was not fine-tuned on.
+The five views are those of Multi-PIE's table. ``msre`` is the mean of the views' means, so it does
+not depend on how many pictures a view has. ``msre_turned_ratio`` is the mean of the two outer views
+over the frontal one: how much of a method's quality is lost on views it was not fine-tuned on. Of
+pictures without a view, ``msre`` is the mean over all of them, and there are no numbers by view.
 
 Inference by random chains gives another code each time. ``msre_chain_sd`` is the standard deviation
 of ``msre`` over such tries, with everything learned held fixed: estimated from three chains of the
-first pictures of each view, and scaled to the number of pictures scored.
+first pictures of each view (of all, where there are no views), and scaled to the number of pictures
+scored.
 
 What is selected on what: the weights of the last epoch are scored; nothing is chosen on the test
 pictures.
@@ -18,6 +20,7 @@ pictures.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Final
 
 import numpy as np
@@ -33,6 +36,8 @@ VIEWS: Final = {-30: "m30", -15: "m15", 0: "0", 15: "p15", 30: "p30"}
 CHAINS: Final = 3
 CHAIN_PICTURES: Final = 20
 SHOWN: Final = 2
+"""Pictures a view that are drawn; five times as many, as of `CHAIN_PICTURES`, without views."""
+_WHOLE: Final = 0
 _BATCH: Final = 100
 
 Array = np.ndarray
@@ -63,6 +68,15 @@ def by_view(errors: Array, views: Array) -> ProtocolResult:
     return ProtocolResult(metrics, intervals)
 
 
+def overall(errors: Array) -> ProtocolResult:
+    """The mean over pictures that have no view.
+
+    Args:
+        errors: summed squared error of each picture (N,).
+    """
+    return ProtocolResult({"msre": float(errors.mean())}, {"msre": bootstrap_interval(errors)})
+
+
 def chain_deviation(errors: Array, views: Array, counts: dict[int, int]) -> float:
     """Standard deviation of ``msre`` over chains, for so many pictures a view.
 
@@ -90,11 +104,11 @@ def _errors(rebuilt: torch.Tensor, image: torch.Tensor) -> Array:
 def evaluate(
     method: Method, data: DataModule, *, device: torch.device, seed: int
 ) -> ProtocolResult:
-    """Score a frozen method on ``test`` of a dataset with ``view`` (B,) in degrees.
+    """Score a frozen method on ``test``, by ``view`` (B,) in degrees where its batches have one.
 
     ``arrays`` holds the first pictures of every view: ``view_images`` and ``view_rebuilt`` (5, n,
-    H, W, 3) uint8, in the order of `VIEWS`, and ``view_errors`` (5, n); ``test_images`` are the
-    same pictures in one row.
+    H, W, C) uint8, in the order of `VIEWS`, and ``view_errors`` (5, n); ``test_images`` are the
+    same pictures in one row, or the first ten where there are no views.
 
     Raises:
         NotApplicableError: the method does not reconstruct.
@@ -103,9 +117,10 @@ def evaluate(
     if not isinstance(method, HasReconstruction):
         raise NotApplicableError(f"{type(method).__name__} does not reconstruct")
     method = method.to(device).eval()
-    errors, views = [], []
-    kept: dict[int, list[tuple[Array, Array, float]]] = {view: [] for view in VIEWS}
-    samples: dict[int, list[torch.Tensor]] = {view: [] for view in VIEWS}
+    errors, groups = [], []
+    kept: defaultdict[int, list[tuple[Array, Array, float]]] = defaultdict(list)
+    samples: defaultdict[int, list[torch.Tensor]] = defaultdict(list)
+    views: list[int] = []
     for loaded in data.eval_dataloader("test", _BATCH):
         batch = data.to_batch(loaded, device)
         image = batch["image"]
@@ -113,26 +128,36 @@ def evaluate(
         if not torch.isfinite(rebuilt).all():
             raise ValueError(f"{type(method).__name__} painted values that are not finite")
         error = _errors(rebuilt, image)
-        view = batch["view"].cpu().numpy()
+        views = list(VIEWS) if "view" in batch else [_WHOLE]
+        many = len(VIEWS) // len(views)
+        group = batch["view"].cpu().numpy() if "view" in batch else np.full(len(error), _WHOLE)
         errors.append(error)
-        views.append(view)
-        for row, degrees in enumerate(np.rint(view).astype(int).tolist()):
-            if len(kept.get(degrees, ())) < SHOWN and degrees in kept:
-                kept[degrees].append((_bytes(image[row]), _bytes(rebuilt[row]), error[row]))
-            if degrees in samples and len(samples[degrees]) < CHAIN_PICTURES:
-                samples[degrees].append(image[row].cpu())
-    every_view = np.concatenate(views)
-    result = by_view(np.concatenate(errors), every_view)
+        groups.append(np.rint(group).astype(int))
+        for row, view in enumerate(groups[-1].tolist()):
+            if len(kept[view]) < many * SHOWN:
+                kept[view].append((_bytes(image[row]), _bytes(rebuilt[row]), error[row]))
+            if len(samples[view]) < many * CHAIN_PICTURES:
+                samples[view].append(image[row].cpu())
+    every, where = np.concatenate(errors), np.concatenate(groups)
+    result = overall(every) if views == [_WHOLE] else by_view(every, where)
     if isinstance(method, HasChains):
-        counts = {view: int((np.rint(every_view) == view).sum()) for view in VIEWS}
-        result.metrics["msre_chain_sd"] = _over_chains(method, samples, counts, device)
-    shown = min(len(rows) for rows in kept.values())
-    columns = list(zip(*(zip(*rows[:shown], strict=True) for rows in kept.values()), strict=True))
+        counts = {view: int((where == view).sum()) for view in views}
+        tried = {view: samples[view] for view in views}
+        result.metrics["msre_chain_sd"] = _over_chains(method, tried, counts, device)
+    return ProtocolResult(result.metrics, result.intervals, _arrays([kept[v] for v in views]))
+
+
+def _arrays(kept: list[list[tuple[Array, Array, float]]]) -> dict[str, Array]:
+    """Picture, reconstruction and error of some pictures of every view, or of one group."""
+    shown = min(len(rows) for rows in kept)
+    columns = list(zip(*(zip(*rows[:shown], strict=True) for rows in kept), strict=True))
     names = ("view_images", "view_rebuilt", "view_errors")
     arrays = {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+    if len(kept) == 1:
+        return {"test_images": arrays["view_images"][0]}
     # View by view: what other pictures of test faces are made of.
     arrays["test_images"] = np.concatenate(arrays["view_images"].swapaxes(0, 1))
-    return ProtocolResult(result.metrics, result.intervals, arrays)
+    return arrays
 
 
 def _over_chains(

@@ -92,18 +92,23 @@ class PicturePCA(PictureMemory):
     Args:
         n_components: length of the code.
         image_size: side of the picture, pixels.
+        image_channels: 3 for colour, 1 for grey.
     """
 
     _OVERSAMPLED = 32
     _ITERATIONS = 4
 
-    def __init__(self, n_components: int = 128, image_size: int = 64) -> None:
+    def __init__(
+        self, n_components: int = 128, image_size: int = 64, image_channels: int = 3
+    ) -> None:
         super().__init__(image_size)
         self.save_hyperparameters()
+        self.shape = (image_channels, image_size, image_size)
+        numbers = image_channels * image_size**2
         self.mean: Tensor
         self.components: Tensor
-        self.register_buffer("mean", torch.zeros(3 * image_size**2))
-        self.register_buffer("components", torch.zeros(n_components, 3 * image_size**2))
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("components", torch.zeros(n_components, numbers))
 
     def on_train_epoch_end(self) -> None:
         """In the last epoch, solve for the components of largest variance.
@@ -131,9 +136,8 @@ class PicturePCA(PictureMemory):
         return Codes(code, code)
 
     def decode(self, codes: Codes) -> Tensor:
-        """Pictures (B, 3, S, S) of scores."""
-        size = self.image_size
-        return (codes.what @ self.components + self.mean).view(-1, 3, size, size)
+        """Pictures (B, C, S, S) of scores."""
+        return (codes.what @ self.components + self.mean).view(-1, *self.shape)
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The picture as its components tell it."""

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_modules.deformable.network import GeneratorShape, Painted
 from lightning_modules.deformable.painter import CodePainter, Finetune
 from lightning_modules.interface import Batch
-from lightning_modules.langevin import langevin
+from lightning_modules.langevin import Misfit, langevin
 from lightning_modules.latents import CodeBank
 from lightning_modules.layers.noise import content_key, normal_noise
 
@@ -46,6 +46,8 @@ class AlternatingLearner(CodePainter):
         infer_steps: of a chain for a picture never seen, from the prior; the last fifth of them
             without noise, and their mean is the code.
         seed: of codes and noise.
+        given_dim: how many numbers at the front of the codes are known of a training picture, see
+            `given`; the bank holds the others.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class AlternatingLearner(CodePainter):
         alternate: bool,
         infer_steps: int,
         seed: int,
+        given_dim: int = 0,
     ) -> None:
         super().__init__(shape, finetune, geometry_rate)
         self.learning_rate = learning_rate
@@ -76,7 +79,7 @@ class AlternatingLearner(CodePainter):
         )
         self.infer_steps = infer_steps
         self.seed = seed
-        self.bank = CodeBank(shape.code_dim, seed)
+        self.bank = CodeBank(shape.code_dim - given_dim, seed)
 
     def begin_finetuning(self) -> None:
         """Also forget the codes of the pictures seen so far: the new ones have the same ids."""
@@ -94,6 +97,10 @@ class AlternatingLearner(CodePainter):
         training = self._trainer is not None and self.training
         return first if training and self.paper_epoch() < _SIGMA_DROPS else last
 
+    def given(self, batch: Batch) -> Tensor | None:
+        """The front of training pictures' codes (B, given_dim); None where all is inferred."""
+        return None
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Half the squared error over sigma squared, summed over pixels, mean over pictures.
 
@@ -101,39 +108,48 @@ class AlternatingLearner(CodePainter):
         validation they come from a chain of their own.
         """
         image = batch["image"]
-        codes = self._visit(image, batch["index"]) if self.training else self.infer(image)
+        codes = self._visit(batch) if self.training else self.infer(image)
         painted = self.generators(codes)
         error = self.generators.error(painted.picture, image).mean()
         return {
             "loss": error / (2 * self.noise_level() ** 2),
             "reconstruction": (painted.picture - image).detach().square().flatten(1).sum(1).mean(),
-            "code_rms": codes.square().mean().sqrt(),
+            **self.watched_codes(codes, batch),
             **self.watched(painted, batch),
         }
 
-    def _visit(self, image: Tensor, index: Tensor) -> Tensor:
-        size, epoch = self.shape.code_dim, self.current_epoch
+    def watched_codes(self, codes: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """``code_rms``: how large the inferred codes (B, D) are; about 1 under the prior."""
+        return {"code_rms": codes[:, -self.bank.size :].square().mean().sqrt()}
+
+    def _visit(self, batch: Batch) -> Tensor:
+        index, given = batch["index"], self.given(batch)
+        size, epoch = self.bank.size, self.current_epoch
         codes, _ = langevin(
             self.bank.read(index),
-            self._misfit(image, self.noise_level()),
+            self._misfit(batch["image"], self.noise_level(), given),
             steps=self.langevin_steps,
             step_size=self.step_size,
             noise=lambda step: normal_noise(self.seed, index, epoch, step, size=size),
             blocks=self.blocks,
         )
         self.bank.write(index, codes)
-        return codes
+        return _joined(given, codes)
 
     def infer(self, image: Tensor, *, chain: int = 0) -> Tensor:
         """Codes from a chain that starts from the prior and never touches the bank."""
-        size, key = self.shape.code_dim, content_key(image)
+        return self._chain(image, chain)
+
+    def _chain(self, image: Tensor, chain: int, given: Tensor | None = None) -> Tensor:
+        """The numbers of the codes that are not given, from a chain of each picture."""
+        size, key = self.bank.size, content_key(image)
 
         def noise(step: int) -> Tensor:
             return normal_noise(self.seed, key, chain, step, size=size)
 
         _, quiet = langevin(
             noise(self.infer_steps),
-            self._misfit(image, self.sigma[-1]),
+            self._misfit(image, self.sigma[-1], given),
             steps=self.infer_steps,
             step_size=self.step_size,
             noise=noise,
@@ -147,12 +163,12 @@ class AlternatingLearner(CodePainter):
         painted: Painted = self.generators(self.infer(image, chain=chain))
         return painted.picture
 
-    def _misfit(self, image: Tensor, sigma: float) -> Any:
+    def _misfit(self, image: Tensor, sigma: float, given: Tensor | None) -> Misfit:
         variance = (self.inference_scale * sigma) ** 2
         wanted = image.detach().clone()
 
         def misfit(codes: Tensor) -> Tensor:
-            picture = self.generators(codes).picture
+            picture = self.generators(_joined(given, codes)).picture
             return self.generators.error(picture, wanted) / (2 * variance)
 
         return misfit
@@ -178,3 +194,7 @@ class AlternatingLearner(CodePainter):
         """Take up the bank."""
         if "code_bank" in checkpoint:
             self.bank.load(checkpoint["code_bank"])
+
+
+def _joined(given: Tensor | None, inferred: Tensor) -> Tensor:
+    return inferred if given is None else torch.cat([given, inferred], 1)

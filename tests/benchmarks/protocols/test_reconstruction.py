@@ -124,3 +124,34 @@ def test_who_does_not_reconstruct_is_not_scored_and_who_paints_nan_fails():
 
     with pytest.raises(ValueError, match="Broken painted values that are not finite"):
         run(Broken())
+
+
+class Viewless(Data):
+    """The same pictures, grey and without views."""
+
+    def __init__(self):
+        super().__init__()
+        images = np.broadcast_to(self.grey[:, None, None, None], (20, 8, 8, 1)).copy()
+        self.set = ArrayDataset(images, {})
+
+
+def test_without_views_the_error_is_the_mean_over_all_pictures():
+    class DarkByRow(DarkByChance):
+        """The lighter a picture, the worse."""
+
+        def reconstruct(self, image):
+            return image - 0.1 * image.mean((1, 2, 3), keepdim=True)
+
+    cpu = torch.device("cpu")
+    result = evaluate(DarkByRow(), Viewless(), device=cpu, seed=0)
+    assert set(result.metrics) == {"msre", "msre_chain_sd"} and set(result.intervals) == {"msre"}
+    errors = 64 * np.square(0.1 * Viewless().grey / 255)
+    assert result.metrics["msre"] == pytest.approx(errors.mean(), rel=1e-4)
+    low, high = result.intervals["msre"]
+    assert low < errors.mean() < high
+    chains = 64 * np.array([0.1, 0.2, 0.3]) ** 2
+    wanted = np.sqrt(chains.var(ddof=1) / 20)
+    assert result.metrics["msre_chain_sd"] == pytest.approx(wanted, rel=1e-4)
+    assert set(result.arrays) == {"test_images"}
+    assert result.arrays["test_images"].shape == (10, 8, 8, 1)
+    assert result.arrays["test_images"][:, 0, 0, 0].tolist() == Viewless().grey[:10].tolist()

@@ -48,6 +48,14 @@ def test_components_are_those_of_all_trainings():
     torch.testing.assert_close(method.decode(Codes(code, code)), method.reconstruct(first))
 
 
+def test_grey_pictures_have_components_and_nearest_ones_too():
+    grey = pictures(40, 0)[:, :1]
+    torch.manual_seed(0)
+    method = trained(PicturePCA(6, 8, image_channels=1), grey)
+    torch.testing.assert_close(method.reconstruct(grey), grey, atol=0.01, rtol=0)
+    assert torch.equal(trained(NearestPicture(8), grey).reconstruct(grey[:3]), grey[:3])
+
+
 @pytest.mark.parametrize("make", [lambda: NearestPicture(8), lambda: PicturePCA(3, 8)])
 def test_a_checkpoint_brings_the_memory_back(make):
     method, checkpoint = trained(make(), pictures(10, 0), pictures(12, 1)), {}

@@ -108,6 +108,22 @@ def test_training_lowers_the_error(name, tmp_path):
     assert after < 0.7 * before
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_grey_pictures_are_learned_too(name, tmp_path):
+    """As of CK+ or MNIST; with the sizes of 32 px, as of CIFAR-10."""
+    sizes = {"image_size": 32, "channels": (8, 4, 4), "kernels": (3, 5, 5)}
+    chains = CHAINS if name in ("deformable", "abp") else {}
+    torch.manual_seed(0)
+    model = type(made(name))(image_channels=1, **sizes, **chains)
+    images = torch.nn.functional.interpolate(Faces().images[:, :1], size=32)
+    before = {k: v.clone() for k, v in model.named_parameters()}
+    batches = [{"image": images, "index": torch.arange(12)}]
+    trainer(tmp_path, 5).fit(model, DataLoader(batches, batch_size=None))
+    assert all(not torch.equal(v, before[k]) for k, v in model.named_parameters())
+    assert model.eval().encode(images[:2]).what.shape[0] == 2
+    assert model.sample(2).shape == (2, 1, 32, 32)
+
+
 def test_where_a_field_is_zero_the_picture_is_the_canonical_one():
     model = made("deformable")
     for values in model.generators.geometry.parameters():
