@@ -39,7 +39,9 @@ class ConditionalDeformableGenerator(FieldMixin, AlternatingLearner):
         head: ``sigmoid`` or ``tanh``.
         base: where a displacement of zero looks.
         balance: beta of the second balance scheme; None for the first.
+        field_start: of the field's last layer.
         learning_rate: of Adam at the start.
+        geometry_rate: of the geometric generator, relative to it.
         sigma: noise of pixels in the first tenth of the run, and after.
         inference_scale: of sigma within the Langevin steps.
         langevin_steps: of a visit.
@@ -62,7 +64,9 @@ class ConditionalDeformableGenerator(FieldMixin, AlternatingLearner):
         head: Head = "sigmoid",
         base: BaseGrid = "identity",
         balance: float | None = None,
+        field_start: float = 1.0,
         learning_rate: float = 1e-3,
+        geometry_rate: float = 1.0,
         sigma: tuple[float, float] = (0.15, 0.1),
         inference_scale: float = 10.0,
         langevin_steps: int = 20,
@@ -84,9 +88,11 @@ class ConditionalDeformableGenerator(FieldMixin, AlternatingLearner):
                 head=head,
                 base=base,
                 balance=balance,
+                field_start=field_start,
             ),
             finetune,
             learning_rate=learning_rate,
+            geometry_rate=geometry_rate,
             sigma=sigma,
             inference_scale=inference_scale,
             langevin_steps=langevin_steps,
