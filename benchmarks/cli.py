@@ -72,7 +72,7 @@ def bench(
     results: ResultsOption = RESULTS,
     rows: Annotated[str, typer.Option(help="Only these rows, e.g. dlp-k30,pca-60.")] = "",
     seeds: Annotated[str, typer.Option(help="How many (3), or which (0,1,2).")] = "",
-    devices: Annotated[str, typer.Option(help="auto, cpu, a number of GPUs or 0,1.")] = "auto",
+    devices: Annotated[str, typer.Option(help="auto, cpu, cpu:2, GPUs: 2 or 0,1.")] = "auto",
     wandb: WandbOption = Wandb.off,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells and commands only.")

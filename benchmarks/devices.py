@@ -14,26 +14,31 @@ class Slot:
         device: what the cell is told, ``cpu`` or ``cuda``.
         visible: ``CUDA_VISIBLE_DEVICES`` of its process; None leaves the variable alone.
         threads: CPU threads of its process.
+        number: tells places on the same device apart.
     """
 
     device: str
     visible: str | None
     threads: int
+    number: int = 0
 
     @property
     def name(self) -> str:
         """Short words for people."""
-        return self.device if not self.visible else f"{self.device}:{self.visible}"
+        if self.visible:
+            return f"{self.device}:{self.visible}"
+        return f"{self.device} {self.number}" if self.number else self.device
 
 
 def parse_devices(text: str, *, available: int, visible: str | None, threads: int) -> list[Slot]:
     """Read ``DEVICES``.
 
     Args:
-        text: ``auto``, ``cpu``, a number of GPUs (``2``) or a list of them (``0,3`` or ``1,``).
+        text: ``auto``, ``cpu``, ``cpu:2`` for two cells at a time on the CPU, a number of GPUs
+            (``2``) or a list of them (``0,3`` or ``1,``).
         available: GPUs that this process sees.
         visible: this process's ``CUDA_VISIBLE_DEVICES``: a GPU's number counts within it.
-        threads: CPU threads of the machine; GPU slots share them, the CPU is one slot with all.
+        threads: CPU threads of the machine; slots share them.
 
     Raises:
         ValueError: this is no such list, or a GPU is not there.
@@ -41,12 +46,16 @@ def parse_devices(text: str, *, available: int, visible: str | None, threads: in
     text = text.strip().lower() or "auto"
     if text == "auto":
         text = str(available) if available else "cpu"
-    if text == "cpu":
-        # One cell after the other with all threads: two at once would only share the cores.
-        return [Slot("cpu", "", threads)]
+    side_by_side = re.fullmatch(r"cpu(?::([1-9][0-9]?))?", text)
+    if side_by_side is not None:
+        count = int(side_by_side[1] or 1)
+        share = max(1, threads // count)
+        return [Slot("cpu", "", share, n + 1 if count > 1 else 0) for n in range(count)]
     numbers = [part.strip() for part in text.split(",") if part.strip()]
     if not numbers or not all(re.fullmatch(r"[0-9]{1,4}", number) for number in numbers):
-        raise ValueError(f"'{text}' are no devices: give cpu, a number of GPUs (2) or a list (0,3)")
+        raise ValueError(
+            f"'{text}' are no devices: give cpu, cpu:2, a number of GPUs (2) or a list (0,3)"
+        )
     chosen = [int(number) for number in numbers] if "," in text else list(range(int(numbers[0])))
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"'{text}': no GPU, or one twice; give cpu, a number (2) or a list (0,3)")

@@ -10,6 +10,13 @@ def test_the_cpu_is_one_slot_with_all_threads_and_no_gpu():
     assert parse_devices("auto", available=0, visible=None, threads=8) == [Slot("cpu", "", 8)]
 
 
+def test_cells_side_by_side_on_the_cpu_share_its_threads():
+    slots = parse_devices("cpu:2", **HERE)
+    assert [(slot.device, slot.visible, slot.threads) for slot in slots] == [("cpu", "", 4)] * 2
+    assert len(set(slots)) == 2 and [slot.name for slot in slots] == ["cpu 1", "cpu 2"]
+    assert [slot.threads for slot in parse_devices("cpu:3", **HERE | {"threads": 2})] == [1] * 3
+
+
 def test_gpus_by_number_and_by_list():
     assert [slot.visible for slot in parse_devices("2", **HERE)] == ["0", "1"]
     assert [slot.visible for slot in parse_devices("0,3", **HERE)] == ["0", "3"]
@@ -22,7 +29,7 @@ def test_numbers_count_within_what_the_user_made_visible():
     assert slots == [Slot("cuda", "GPU-7", 1), Slot("cuda", "5", 1)]
 
 
-@pytest.mark.parametrize("text", ["5", "0,4", "0", "1,1", "gpu", "-1", ","])
+@pytest.mark.parametrize("text", ["5", "0,4", "0", "1,1", "gpu", "-1", ",", "cpu:0", "cpu:x"])
 def test_wrong_devices_are_named(text):
     with pytest.raises(ValueError, match=f"'{text}'"):
         parse_devices(text, **HERE)
