@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightning_modules.deformable.alternating import AlternatingLearner
+from lightning_modules.deformable.alternating import AlternatingLearner, InferBy
 from lightning_modules.deformable.network import GeneratorShape, Head
 
 
@@ -22,6 +22,7 @@ class AlternatingBackPropagation(AlternatingLearner):
         langevin_steps: of a visit.
         step_size: of the Langevin steps.
         infer_steps: of the chain of a picture never seen.
+        infer_by: ``chain`` (paper) or ``mode``, see `AlternatingLearner`.
         seed: of codes and noise.
     """
 
@@ -39,6 +40,7 @@ class AlternatingBackPropagation(AlternatingLearner):
         langevin_steps: int = 20,
         step_size: float = 0.1,
         infer_steps: int = 300,
+        infer_by: InferBy = "chain",
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -53,6 +55,7 @@ class AlternatingBackPropagation(AlternatingLearner):
             step_size=step_size,
             alternate=False,
             infer_steps=infer_steps,
+            infer_by=infer_by,
             seed=seed,
         )
         self.save_hyperparameters()

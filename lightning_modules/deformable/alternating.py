@@ -6,7 +6,7 @@ generators take one gradient step for the batch. No encoder is learned.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -20,6 +20,8 @@ from lightning_modules.interface import Batch
 from lightning_modules.langevin import Misfit, langevin
 from lightning_modules.latents import CodeBank
 from lightning_modules.layers.noise import content_key, normal_noise
+
+InferBy = Literal["chain", "mode"]
 
 PAPER_EPOCHS = 1001
 """Epochs of the authors' run, which their schedules are written for."""
@@ -43,8 +45,10 @@ class AlternatingLearner(CodePainter):
         step_size: of the Langevin steps.
         alternate: move the appearance code first, then the geometric one by a gradient of its own
             (paper); else both by one gradient (code).
-        infer_steps: of a chain for a picture never seen, from the prior; the last fifth of them
-            without noise, and their mean is the code.
+        infer_steps: of a chain for a picture never seen.
+        infer_by: ``chain`` starts from the prior; the last fifth of the steps are without noise,
+            and their mean is the code. ``mode`` climbs from zero without noise, and its end is the
+            code: the same in every chain, and sooner free of where it began.
         seed: of codes and noise.
         given_dim: how many numbers at the front of the codes are known of a training picture, see
             `given`; the bank holds the others.
@@ -63,6 +67,7 @@ class AlternatingLearner(CodePainter):
         step_size: float,
         alternate: bool,
         infer_steps: int,
+        infer_by: InferBy = "chain",
         seed: int,
         given_dim: int = 0,
     ) -> None:
@@ -78,6 +83,7 @@ class AlternatingLearner(CodePainter):
             else []
         )
         self.infer_steps = infer_steps
+        self.infer_by = infer_by
         self.seed = seed
         self.bank = CodeBank(shape.code_dim - given_dim, seed)
 
@@ -137,26 +143,27 @@ class AlternatingLearner(CodePainter):
         return _joined(given, codes)
 
     def infer(self, image: Tensor, *, chain: int = 0) -> Tensor:
-        """Codes from a chain that starts from the prior and never touches the bank."""
+        """Codes from a chain of their own, which never touches the bank."""
         return self._chain(image, chain)
 
     def _chain(self, image: Tensor, chain: int, given: Tensor | None = None) -> Tensor:
         """The numbers of the codes that are not given, from a chain of each picture."""
-        size, key = self.bank.size, content_key(image)
+        steps, size, key = self.infer_steps, self.bank.size, content_key(image)
 
         def noise(step: int) -> Tensor:
             return normal_noise(self.seed, key, chain, step, size=size)
 
-        _, quiet = langevin(
-            noise(self.infer_steps),
+        to_mode = self.infer_by == "mode"
+        last, quiet = langevin(
+            image.new_zeros(len(image), size) if to_mode else noise(steps),
             self._misfit(image, self.sigma[-1], given),
-            steps=self.infer_steps,
+            steps=steps,
             step_size=self.step_size,
             noise=noise,
             blocks=self.blocks,
-            quiet_from=self.infer_steps - self.infer_steps // 5,
+            quiet_from=0 if to_mode else steps - steps // 5,
         )
-        return quiet
+        return last if to_mode else quiet
 
     def reconstruct_by_chain(self, image: Tensor, chain: int) -> Tensor:
         """The picture painted again from the codes that one of its chains finds."""

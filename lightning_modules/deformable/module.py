@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightning_modules.deformable.adversarial import AdversarialLearner
-from lightning_modules.deformable.alternating import AlternatingLearner
+from lightning_modules.deformable.alternating import AlternatingLearner, InferBy
 from lightning_modules.deformable.amortised import AmortisedLearner
 from lightning_modules.deformable.network import GeneratorShape, Head
 from lightning_modules.deformable.painter import FieldMixin, Finetune
@@ -36,6 +36,7 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
         step_size: of the Langevin steps.
         alternate: codes by turns (paper) or at once (code).
         infer_steps: of the chain of a picture never seen.
+        infer_by: ``chain`` (paper) or ``mode``, see `AlternatingLearner`.
         finetune: what a second training changes: ``appearance`` (paper) or ``all``.
         seed: of codes and noise.
     """
@@ -62,6 +63,7 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
         step_size: float = 0.1,
         alternate: bool = False,
         infer_steps: int = 300,
+        infer_by: InferBy = "chain",
         finetune: Finetune = "appearance",
         seed: int = 0,
     ) -> None:
@@ -89,6 +91,7 @@ class DeformableGenerator(FieldMixin, AlternatingLearner):
             step_size=step_size,
             alternate=alternate,
             infer_steps=infer_steps,
+            infer_by=infer_by,
             seed=seed,
         )
         self.save_hyperparameters()

@@ -161,6 +161,21 @@ def test_a_picture_has_the_same_code_in_any_batch_and_another_in_another_chain()
     assert (model.infer(image[:2], chain=1) - whole[:2]).abs().max() > 0.01
 
 
+def test_to_the_mode_every_chain_is_the_same_and_codes_hang_on_the_picture_alone():
+    model, image = made("deformable", infer_by="mode").eval(), Faces().images
+    model.infer_steps = 40
+    codes = model.infer(image)
+    assert torch.equal(model.infer(image, chain=1), codes)
+    model.seed = 7
+    assert torch.equal(model.infer(image), codes)
+    model.infer_steps = 80
+    energies = [
+        (model._misfit(image, 0.1, None)(z) + z.square().sum(1) / 2)
+        for z in (torch.zeros_like(codes), codes, model.infer(image))
+    ]
+    assert (energies[0] > energies[1]).all() and energies[1].sum() > energies[2].sum()
+
+
 def test_the_schedules_are_the_authors_stretched_to_the_run(tmp_path):
     rates, levels = [], []
 
