@@ -15,8 +15,8 @@ pictures. The certain particles are chosen on the training pictures.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -91,11 +91,16 @@ def interocular_errors(predicted: Array, landmarks: Array) -> Array:
     return errors
 
 
-def bootstrap_interval(per_image: Array) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean over test pictures."""
-    found = stats.bootstrap(
-        (per_image,), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=0
-    )
+def bootstrap_interval(
+    *samples: Array, statistic: Callable[..., Any] = np.mean
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval over test pictures.
+
+    Args:
+        samples: a number (N,) a picture, one array for each part that is drawn from by itself.
+        statistic: of one sample of each part; takes ``axis``.
+    """
+    found = stats.bootstrap(samples, statistic, n_resamples=_RESAMPLES, method="percentile", rng=0)
     low, high = found.confidence_interval
     return float(low), float(high)
 

@@ -62,10 +62,22 @@ def by_view(errors: Array, views: Array) -> ProtocolResult:
     parts = {name: errors[rounded == view] for view, name in VIEWS.items()}
     metrics = {f"msre_{name}": float(part.mean()) for name, part in parts.items()}
     intervals = {f"msre_{name}": bootstrap_interval(part) for name, part in parts.items()}
-    metrics["msre"] = float(np.mean(list(metrics.values())))
-    turned = (metrics["msre_m30"] + metrics["msre_p30"]) / 2
-    metrics["msre_turned_ratio"] = turned / metrics["msre_0"]
+    for name, over_views in (("msre", _mean_over_views), ("msre_turned_ratio", _turned_ratio)):
+        samples = tuple(parts.values())
+        metrics[name] = float(over_views(*samples))
+        intervals[name] = bootstrap_interval(*samples, statistic=over_views)
     return ProtocolResult(metrics, intervals)
+
+
+def _mean_over_views(*parts: Array, axis: int = -1) -> Array:
+    found: Array = np.mean([part.mean(axis) for part in parts], 0)
+    return found
+
+
+def _turned_ratio(*parts: Array, axis: int = -1) -> Array:
+    means = dict(zip(VIEWS, (part.mean(axis) for part in parts), strict=True))
+    found: Array = (means[-30] + means[30]) / 2 / means[0]
+    return found
 
 
 def overall(errors: Array) -> ProtocolResult:

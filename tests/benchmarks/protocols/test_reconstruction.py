@@ -33,10 +33,18 @@ def test_version_one_gives_these_numbers():
     assert reconstruction.VERSION == 1
     result = by_view(*errors_and_views())
     assert result.metrics == pytest.approx(GOLDEN, rel=1e-5)
-    assert set(result.intervals) == set(GOLDEN) - {"msre", "msre_turned_ratio"}
+    assert set(result.intervals) == set(GOLDEN)
     for name, (low, high) in result.intervals.items():
         assert low < GOLDEN[name] < high
     assert set(GOLDEN) <= set(METRICS)
+
+
+def test_the_mean_over_views_draws_from_every_view_by_itself():
+    errors, views = errors_and_views()
+    parts = [errors[views == view] for view in VIEWS]
+    deviation = np.sqrt(sum(part.var() / len(part) for part in parts)) / len(parts)
+    low, high = by_view(errors, views).intervals["msre"]
+    assert (high - low) / (2 * 1.96) == pytest.approx(deviation, rel=0.1)
 
 
 def test_views_count_alike_however_many_pictures_they_have():
