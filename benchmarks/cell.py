@@ -234,7 +234,8 @@ class _Attempt:
         logger: Any,
         progress_bar: bool,
     ) -> None:
-        data.train_on(method.trains_on)
+        data.train_on(self.cell.train_on or method.trains_on)
+        data.hand_out(method.sees)
         if found is not None:
             checkpoints.check_owner(found, self.cell.cell_id)
             log.info("going on from %s", found)

@@ -141,6 +141,7 @@ class Row(_Model):
     Args:
         args: the method's arguments, over those of the budget.
         fit: train before scoring.
+        train_on: the split it is trained on; None leaves it to the method and the dataset.
         trainer: overrides of the budget's.
         published: metric id -> number from a paper.
     """
@@ -150,6 +151,7 @@ class Row(_Model):
     method: str | None = None
     args: dict[str, Any] = {}
     fit: bool = True
+    train_on: str | None = None
     trainer: TrainerArgs = TrainerArgs()
     published: dict[str, Published] = {}
     note: str = ""
@@ -263,6 +265,7 @@ class CellSpec(_Model):
     method: str
     args: dict[str, Any]
     fit: bool
+    train_on: str | None = None
     dataset: str
     data: dict[str, Any]
     trainer: dict[str, Any]
@@ -278,9 +281,10 @@ class CellSpec(_Model):
     def config(self) -> dict[str, Any]:
         """The allow-list: everything that changes this cell's numbers, and nothing else."""
         config = self.model_dump(exclude={"timeout_minutes"})
-        if config["pretrain"] is None:
+        for late in ("pretrain", "train_on"):
             # Cells that were measured before there was such a thing keep their ids.
-            del config["pretrain"]
+            if config[late] is None:
+                del config[late]
         return config
 
     @property

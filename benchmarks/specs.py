@@ -111,6 +111,7 @@ def resolve_cell(
         method=row.method,
         args=size | limits.methods.get(row.method, {}) | row.args,
         fit=row.fit,
+        train_on=row.train_on,
         dataset=spec.dataset,
         data=limits.data,
         trainer=trainer if row.fit and not once else {},

@@ -45,6 +45,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 Source = Literal["standin", "real"]
+Unit = Literal["pictures", "clips"]
+"""What loaders hand out of a dataset that has clips; of all others it is pictures."""
 Watcher = Callable[[str, int, int], None]
 """Is told a split, how many of its pictures are done, and how many there are; may raise."""
 
@@ -212,9 +214,23 @@ class DataModule(pl.LightningDataModule):
         """Train on another split than ``training_split``; None goes back to that."""
         self._trained = split
 
+    @property
+    def trained_split(self) -> str:
+        """The split that training reads, see `train_on`."""
+        return self._trained or self.training_split
+
+    def hand_out(self, unit: Unit) -> None:
+        """Choose what every loader hands out from now on.
+
+        Raises:
+            DataError: clips are asked of a dataset that has none.
+        """
+        if unit != "pictures":
+            raise DataError(f"{self.name} has pictures, no clips: this method cannot learn on it")
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training split in an order that is a function of (seed, epoch)."""
-        split = self._trained or self.training_split
+        split = self.trained_split
         dataset = self.dataset(split, with_margin=self.pairs)
         if len(dataset) < self.batch_size:
             raise DataError(

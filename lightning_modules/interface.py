@@ -6,13 +6,17 @@ A method declares a capability by having its method; nothing is registered. A pr
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
-from torch import Tensor
+from torch import Generator, Tensor
 
 Batch = dict[str, Any]
-"""A batch of a datamodule: ``image`` (B, C, H, W) float32 in [0, 1], ``index`` (B,) int64, ..."""
+"""A batch of a datamodule: ``image`` (B, C, H, W) or ``clip`` (B, T, C, H, W), float32 in [0, 1],
+``index`` (B,) int64, ..."""
+
+Unit = Literal["pictures", "clips"]
+"""What a method is trained on, and a datamodule with clips hands out."""
 
 
 class Keypoints(NamedTuple):
@@ -139,6 +143,46 @@ class HasPrediction(Protocol):
 
 
 @runtime_checkable
+class HasClipCodes(Protocol):
+    """Encodes a clip into two codes a frame; what is the same all along is repeated."""
+
+    def encode_clip(self, clip: Tensor) -> Codes:
+        """Codes (B, T, D) each of ``clip`` (B, T, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasClipField(HasClipCodes, Protocol):
+    """Its *where* code of a frame stands for a dense displacement field."""
+
+    def clip_field(self, where: Tensor) -> Tensor:
+        """Displacement (B, T, 2, H, W), (x, y) in [-1, 1] units, of *where* codes (B, T, D)."""
+        ...
+
+
+@runtime_checkable
+class HasClipDecoder(Protocol):
+    """Paints a clip from the codes of its frames."""
+
+    def decode_clip(self, codes: Codes) -> Tensor:
+        """Clip (B, T, C, H, W); values may leave [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasClipPrior(HasClipDecoder, Protocol):
+    """Draws the codes of whole clips from its prior: of one kind, with the other kept."""
+
+    def draw_where(self, n: int, frames: int, generator: Generator) -> Tensor:
+        """*Where* codes (n, frames, D) of clips nobody saw."""
+        ...
+
+    def draw_what(self, n: int, frames: int, generator: Generator) -> Tensor:
+        """*What* codes (n, frames, D) of clips nobody saw."""
+        ...
+
+
+@runtime_checkable
 class HasSamples(Protocol):
     """Draws pictures from its prior."""
 
@@ -155,10 +199,12 @@ class Method(pl.LightningModule):
     and `configure_optimizers`.
 
     ``trains_on`` names the split it is trained on where that is not the dataset's own choice: only
-    supervised anchors have a reason to.
+    supervised anchors have a reason to. ``sees`` says whether its batches hold ``image`` or
+    ``clip``.
     """
 
     trains_on: ClassVar[str | None] = None
+    sees: ClassVar[Unit] = "pictures"
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged.
