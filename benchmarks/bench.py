@@ -93,9 +93,10 @@ def bench(
         # Before anything is read or planned; a dry run is refused for the same reasons.
         tracking.check_mode(wandb)  # type: ignore[arg-type]
     spec = load_spec(choice.table)
-    slots = _slots(devices)
     cells = plan(spec, budget=choice.budget, data=choice.data, rows=rows, seeds=seeds)
     store = choice.store
+    to_run = len(cells) if again else sum(store.finished(cell) is None for cell in cells)
+    slots = _slots(devices, to_run)
 
     def command(cell: CellSpec, slot: Slot) -> list[str]:
         return cell_command(
@@ -125,7 +126,7 @@ def bench(
     if again:
         for cell in cells:
             store.forget(cell)
-    if any(store.finished(cell) is None for cell in cells):
+    if to_run:
         for module in choice.data.build(spec, choice.budget, cells[0].seed):
             module.prepare_data()
     with Reporter(choice.console, len(cells)) as reporter:
@@ -275,7 +276,7 @@ def perf(
     return 0
 
 
-def _slots(devices: str) -> list[Slot]:
+def _slots(devices: str, cells: int) -> list[Slot]:
     import torch
 
     return parse_devices(
@@ -283,6 +284,7 @@ def _slots(devices: str) -> list[Slot]:
         available=torch.cuda.device_count(),
         visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
         threads=environment.cpu_count(),
+        cells=cells,
     )
 
 

@@ -97,7 +97,7 @@ def draw_canonical(arrays: Mapping[str, Array], method: Method | None, title: st
     images = arrays["test_images"][:SHOWN]
     canonical, field, rebuilt = method.canonical(as_batch(method, images))
     sheet = Sheet(
-        "Canonical faces, and how the field warps them",
+        "Canonical pictures, and how the field warps them",
         title,
         rows=4,
         columns=len(images),

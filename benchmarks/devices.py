@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
+
+AUTO_CPU_CELLS: Final = 4
+"""Cells that ``auto`` runs side by side on a CPU, at most: each holds a gigabyte or two."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +34,28 @@ class Slot:
         return f"{self.device} {self.number}" if self.number else self.device
 
 
-def parse_devices(text: str, *, available: int, visible: str | None, threads: int) -> list[Slot]:
+def parse_devices(
+    text: str, *, available: int, visible: str | None, threads: int, cells: int
+) -> list[Slot]:
     """Read ``DEVICES``.
 
     Args:
         text: ``auto``, ``cpu``, ``cpu:2`` for two cells at a time on the CPU, a number of GPUs
-            (``2``) or a list of them (``0,3`` or ``1,``).
+            (``2``) or a list of them (``0,3`` or ``1,``). ``auto`` is every GPU; without one, as
+            many cells on the CPU as there are threads, for two networks of this size with a thread
+            each are trained sooner than one after the other with two.
         available: GPUs that this process sees.
         visible: this process's ``CUDA_VISIBLE_DEVICES``: a GPU's number counts within it.
         threads: CPU threads of the machine; slots share them.
+        cells: how many there are to run; ``auto`` makes no more places on a CPU than that.
 
     Raises:
         ValueError: this is no such list, or a GPU is not there.
     """
     text = text.strip().lower() or "auto"
     if text == "auto":
-        text = str(available) if available else "cpu"
+        side = max(1, min(threads, cells, AUTO_CPU_CELLS))
+        text = str(available) if available else f"cpu:{side}"
     side_by_side = re.fullmatch(r"cpu(?::([1-9][0-9]?))?", text)
     if side_by_side is not None:
         count = int(side_by_side[1] or 1)

@@ -2,12 +2,22 @@ import pytest
 
 from benchmarks.devices import Slot, parse_devices
 
-HERE = {"available": 4, "visible": None, "threads": 8}
+HERE = {"available": 4, "visible": None, "threads": 8, "cells": 9}
 
 
 def test_the_cpu_is_one_slot_with_all_threads_and_no_gpu():
     assert parse_devices("cpu", **HERE) == [Slot("cpu", "", 8)]
-    assert parse_devices("auto", available=0, visible=None, threads=8) == [Slot("cpu", "", 8)]
+
+
+def test_auto_fills_a_cpu_with_cells_and_no_more_than_there_are():
+    def auto(**here: int) -> list[int]:
+        return [slot.threads for slot in parse_devices("auto", **HERE | {"available": 0} | here)]
+
+    assert auto() == [2, 2, 2, 2]
+    assert auto(threads=2) == [1, 1]
+    assert auto(cells=3) == [2, 2, 2]
+    assert auto(threads=2, cells=1) == [2]
+    assert auto(cells=0) == [8]
 
 
 def test_cells_side_by_side_on_the_cpu_share_its_threads():
@@ -25,7 +35,7 @@ def test_gpus_by_number_and_by_list():
 
 
 def test_numbers_count_within_what_the_user_made_visible():
-    slots = parse_devices("1,0", available=2, visible="5, GPU-7", threads=1)
+    slots = parse_devices("1,0", available=2, visible="5, GPU-7", threads=1, cells=9)
     assert slots == [Slot("cuda", "GPU-7", 1), Slot("cuda", "5", 1)]
 
 
