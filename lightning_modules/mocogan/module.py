@@ -116,7 +116,7 @@ class MoCoGAN(Method):
         self.shape = ClipShape(
             image_size, image_channels, content_dim, motion_dim, categories, channels
         )
-        self.generator = ClipGenerator(self.shape)
+        self.generator = ClipGenerator(self.shape).to(memory_format=torch.channels_last)
         self.picture_discriminator = PictureDiscriminator(
             image_size, image_channels, discriminator_width
         )
