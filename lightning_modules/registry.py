@@ -26,6 +26,7 @@ METHODS: Final[dict[str, str]] = {
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
+    "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
