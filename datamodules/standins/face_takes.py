@@ -27,7 +27,7 @@ _PHASES = {
 }
 """Shares of a take, before they are brought to a sum of one."""
 _LAG = 3.0  # frames by which an action of somebody comes before or after the others, at most
-_INTENSITY = (0.6, 1.0)
+_INTENSITY = (0.7, 1.0)
 _BLINKS = 3
 _BLINK_CHANCE = 0.5
 _BLINK_FRAMES = 2.4  # half its length: a blink takes a quarter of a second, at 19 frames a second

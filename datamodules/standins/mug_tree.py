@@ -2,8 +2,9 @@
 
 What makes a copy of MUG awkward is there too: numbers that do not begin at 0, a person with
 ``session0`` and ``session1``, one whose archive was unpacked twice, takes that are none, folders of
-another name, and ``.DS_Store`` files. Points of each take's middle frame stand in for what a face
-detector finds in genuine pictures.
+another name, and ``.DS_Store`` files. Points of each take's first, middle and last frame stand in
+for what a face detector finds in genuine pictures; their median is that of a face at rest, so the
+crop does not tell the expression.
 """
 
 from collections.abc import Callable, Iterator
@@ -140,10 +141,10 @@ def _write(folder: Path, scene: Scene, pool: ThreadPoolExecutor) -> None:
     images = render_faces(factors, SIDE, dtype=torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     paths = [folder / f"img_{scene.first + k:04d}.jpg" for k in range(scene.frames)]
     list(pool.map(_save, images, paths))
-    middle = scene.frames // 2
-    marks = face_landmarks(factors[middle : middle + 1], SIDE, count=68)[0]
-    points = ((marks + 1) * SIDE / 2 - 0.5).double().numpy()
-    write_points(paths[middle].with_suffix(".pts"), points)
+    some = torch.tensor([0, scene.frames // 2, scene.frames - 1])
+    marks = (face_landmarks(factors[some], SIDE, count=68) + 1) * SIDE / 2 - 0.5
+    for frame, points in zip(some.tolist(), marks.double().numpy(), strict=True):
+        write_points(paths[frame].with_suffix(".pts"), points)
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:
