@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from datamodules.standins.counter import uniforms
 from datamodules.standins.face_expressions import ACTIONS, expression_actions
-from datamodules.standins.faces import FaceFactors, sample_factors
+from datamodules.standins.faces import TRAITS, FaceFactors, sample_factors
 
 __all__ = ["acted", "course", "take_factors"]
 
@@ -33,7 +33,8 @@ _BLINK_CHANCE = 0.5
 _BLINK_FRAMES = 2.4  # half its length: a blink takes a quarter of a second, at 19 frames a second
 _GESTURE_CHANCE = 0.6
 _PERIODS = (25.0, 120.0)  # of slow motions, frames
-_CLOSER, _HIGHER = 1.14, 0.32  # the face in the middle of the picture, and most of it
+_CLOSER, _HIGHER = 1.07, 0.30  # the face in the middle of the picture, with room to move
+_CLEAR = 0.9  # glasses that would be darker are not worn indoors
 _MOVES = {"yaw": (5.5, 2.6), "pitch": (3.5, 1.8), "roll": (2.5, 1.3)}
 """Standard deviations in degrees: from take to take, and within one."""
 
@@ -139,6 +140,7 @@ def take_factors(subject: int, place: int, kind: int, frames: int, seed: int) ->
     """
     index = np.full(frames, place)
     base = sample_factors(index, seed, identity=np.full(frames, subject))
+    glasses = base.traits[:, list(TRAITS).index("glasses")]
 
     def moving(name: str, still: float, motion: float) -> torch.Tensor:
         centre = still * float(np.clip(ndtri(_draw(seed, place, [f"still/{name}"])[0]), -2.2, 2.2))
@@ -152,11 +154,15 @@ def take_factors(subject: int, place: int, kind: int, frames: int, seed: int) ->
     scene = {f"background_{c}{i}": float(wall[k]) for k, c in enumerate("rgb") for i in range(3)}
     scene |= {"stripe_strength": 0.0, "marble_strength": 0.0, "body_turn": 0.5}
     scene |= {f"blob{i}_tone": 0.0 for i in range(4)}
-    return base.replace(
-        **{name: moving(name, *deviations) for name, deviations in _MOVES.items()},
-        expression=torch.full((frames,), kind),
-        actions=torch.from_numpy(actions).float(),
-        gaze=gaze,
-        shift=shift - torch.tensor([0.0, _HIGHER]),
-        scale=_CLOSER * torch.exp(moving("scale", 0.05, 0.012)),
-    ).with_scene(**scene)
+    return (
+        base.replace(
+            **{name: moving(name, *deviations) for name, deviations in _MOVES.items()},
+            expression=torch.full((frames,), kind),
+            actions=torch.from_numpy(actions).float(),
+            gaze=gaze,
+            shift=shift - torch.tensor([0.0, _HIGHER]),
+            scale=_CLOSER * torch.exp(moving("scale", 0.05, 0.012)),
+        )
+        .with_scene(**scene)
+        .with_traits(glasses=glasses.clamp(max=_CLEAR))
+    )
