@@ -24,7 +24,7 @@ class Rows(Protocol):
         """(N, H, W, C)."""
         ...
 
-    def take(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures (B, H, W, C) of some rows, uint8."""
         ...
 
@@ -42,9 +42,30 @@ class MemoryRows:
         """(N, H, W, C)."""
         return self.images.shape
 
-    def take(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures (B, H, W, C) of some rows."""
         return self.images[np.asarray(rows, dtype=np.int64)]
+
+
+class PickedRows:
+    """Some pictures of others, in an order of their own; nothing is copied.
+
+    Args:
+        rows: all pictures.
+        picks: (n,) which of them.
+    """
+
+    def __init__(self, rows: Rows, picks: NDArray[np.int64]) -> None:
+        self.rows, self.picks = rows, picks
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, H, W, C)."""
+        return len(self.picks), *self.rows.shape[1:]
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures (B, H, W, C) of some rows of the picks."""
+        return self.rows.take(self.picks[np.asarray(rows, dtype=np.int64)])
 
 
 class ArrayDataset(Dataset[Batch]):

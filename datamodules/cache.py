@@ -2,7 +2,9 @@
 
 A file holds one group per split: ``image`` (N, H, W, C) uint8, contiguous and uncompressed (the
 layout that reads fastest; chunks of HDF5's choosing were measured 145 times slower), ``crc`` (N,),
-``name`` (N,), and small label arrays under ``labels/``. Attributes say what it was made of. It is
+``name`` (N,), and small label arrays under ``labels/``. Where pictures are frames of clips, the
+group has ``clips/``: ``start``, ``length`` and ``name`` of each clip, their ``labels/``, and under
+``splits/`` which clips belong to which split. Attributes say what it was made of. It is
 written under another name in the same folder and renamed when it is complete, so a process killed
 half-way leaves no cache, only a file that the next attempt removes.
 """
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from datamodules.arrays import ArrayDataset
+from datamodules.clips import ClipTable
 from datamodules.errors import DataError
 
 FORMAT_VERSION: Final = 1
@@ -153,19 +156,23 @@ class CachedRows:
             self._file = None
         return self._images
 
-    def take(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures (B, H, W, C) of some rows.
 
         Raises:
             DataError: a picture is damaged.
         """
+        wanted = np.asarray(rows, dtype=np.int64)
         if self._in_memory():
-            return self.load()[np.asarray(rows, dtype=np.int64)]
+            return self.load()[wanted]
         source = self._dataset()
-        images = np.empty((len(rows), *self._shape[1:]), np.uint8)
-        for place, row in enumerate(rows):
-            images[place] = source[row]
-            self._check(row, images[place])
+        images = np.empty((len(wanted), *self._shape[1:]), np.uint8)
+        # Frames of a clip lie side by side: a stretch of rows is one read.
+        begins = np.flatnonzero(np.diff(wanted, prepend=wanted[:1]) != 1)
+        for begin, end in zip(begins, [*begins[1:], len(wanted)], strict=True):
+            images[begin:end] = source[wanted[begin] : wanted[begin] + end - begin]
+        for row, image in zip(wanted, images, strict=True):
+            self._check(row, image)
         return images
 
 
@@ -191,15 +198,51 @@ class Cache:
                 name: {key: values[()] for key, values in group["labels"].items()}
                 for name, group in file.items()
             }
+            self._clips = {
+                name: _read_clips(group["clips"])
+                for name, group in file.items()
+                if "clips" in group
+            }
         self._rows: dict[str, CachedRows] = {}
 
-    def dataset(self, split: str, *, margin: int = 0) -> ArrayDataset:
-        """A split, its pictures cut by ``margin`` px on every side; all share one array."""
+    def rows(self, split: str) -> CachedRows:
+        """The pictures of a split; everybody who asks shares one array."""
         if split not in self._rows:
             self._rows[split] = CachedRows(self.path, split, f"run `{self.header.command}`")
+        return self._rows[split]
+
+    def labels(self, split: str) -> Mapping[str, NDArray[Any]]:
+        """Label arrays (N, ...) of a split's pictures."""
+        return self._labels[split]
+
+    def names(self, split: str) -> NDArray[Any]:
+        """Names (N,) of a split's pictures."""
+        names: NDArray[Any] = self._names[split]
+        return names
+
+    def clips(self, split: str) -> ClipTable:
+        """Which stretches of a split's pictures are clips.
+
+        Raises:
+            KeyError: its pictures are no frames of clips.
+        """
+        return self._clips[split]
+
+    def dataset(self, split: str, *, margin: int = 0) -> ArrayDataset:
+        """A split, its pictures cut by ``margin`` px on every side."""
         return ArrayDataset(
-            self._rows[split],
+            self.rows(split),
             self._labels[split],
             margin=margin,
             names=self._names[split].tolist(),
         )
+
+
+def _read_clips(group: h5py.Group) -> ClipTable:
+    return ClipTable(
+        start=group["start"][()],
+        length=group["length"][()],
+        names=group["name"][()].astype(str).tolist(),
+        labels={key: values[()] for key, values in group["labels"].items()},
+        splits={key: values[()] for key, values in group["splits"].items()},
+    )

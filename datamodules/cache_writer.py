@@ -31,6 +31,23 @@ STRUCTURE_BYTES: Final = 1 << 16
 WRITE_ROWS: Final = 256
 
 
+@dataclass(frozen=True)
+class ClipPlan:
+    """Which stretches of a split's pictures are clips: one after the other, none in between.
+
+    Args:
+        lengths: frames of each of M clips; together they are all pictures of the split.
+        names: M names, ASCII.
+        labels: arrays of M rows, by batch key.
+        splits: clips of every split, by number; a clip may be in several.
+    """
+
+    lengths: NDArray[np.int64]
+    names: list[str]
+    labels: dict[str, NDArray[Any]]
+    splits: dict[str, NDArray[np.int64]]
+
+
 @dataclass
 class SplitPlan:
     """What one split of a new cache will hold.
@@ -42,6 +59,7 @@ class SplitPlan:
         names: ``count`` file names, ASCII.
         images: gives (row, picture) in rising order of row, leaving out what does not decode.
         skipped: filled by ``images`` with what it left out.
+        clips: the clips whose frames the pictures are, if they are any's.
     """
 
     count: int
@@ -50,6 +68,7 @@ class SplitPlan:
     names: list[str]
     images: Callable[[], Iterator[tuple[int, NDArray[np.uint8]]]]
     skipped: list[str] = field(default_factory=list)
+    clips: ClipPlan | None = None
 
     @property
     def nbytes(self) -> int:
@@ -202,3 +221,21 @@ def _write_split(group: h5py.Group, split: SplitPlan, advance: Callable[[int], N
     labels = group.create_group("labels")
     for key, values in split.labels.items():
         labels.create_dataset(key, data=values[kept])
+    if split.clips is not None:
+        _write_clips(group.create_group("clips"), split.clips, split.count, kept)
+
+
+def _write_clips(group: h5py.Group, clips: ClipPlan, count: int, kept: list[int]) -> None:
+    ends = np.cumsum(clips.lengths)
+    if len(ends) and ends[-1] != count:
+        raise ValueError(f"clips of {ends[-1]} frames are planned for {count} pictures")
+    # A frame that did not decode makes its clip shorter, and those behind it begin earlier.
+    start = np.searchsorted(kept, ends - clips.lengths)
+    group.create_dataset("start", data=start.astype(np.int64))
+    length = np.searchsorted(kept, ends) - start
+    group.create_dataset("length", data=length.astype(np.int64))
+    group.create_dataset("name", data=np.array(clips.names, dtype="S"))
+    for kind, arrays in (("labels", clips.labels), ("splits", clips.splits)):
+        folder = group.create_group(kind)
+        for key, values in arrays.items():
+            folder.create_dataset(key, data=values)

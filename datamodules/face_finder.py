@@ -23,6 +23,11 @@ PACKAGES: Final = {
 MODEL: Final = "shape_predictor_68_face_landmarks.dat"
 
 
+def installed() -> bool:
+    """Whether the optional packages are there."""
+    return all(importlib.util.find_spec(module) is not None for module in PACKAGES.values())
+
+
 class FaceFinder:
     """The landmarks of the largest face in a picture, by dlib's detector and shape predictor.
 

@@ -1,9 +1,10 @@
 """What a dataset is: the batch contract and the base LightningDataModule.
 
-A batch is a dict: ``image`` (B, C, H, W) float32 in [0, 1], ``index`` (B,) int64 (the sample's
-stable id in its split), and where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and
-``identity`` (B,) int64. Training batches of a module with ``pairs`` also hold ``pair``
-(B, C, H, W): the same picture, warped more strongly than ``image``.
+A batch is a dict: ``image`` (B, C, H, W), or ``clip`` (B, T, C, H, W) where clips are handed out
+(`clip_module`), float32 in [0, 1], ``index`` (B,) int64 (the sample's stable id in its split), and
+where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and ``identity`` (B,) int64. Training
+batches of a module with ``pairs`` also hold ``pair`` (B, C, H, W): the same picture, warped more
+strongly than ``image``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import platformdirs
 import pytorch_lightning as pl
@@ -25,6 +26,7 @@ from datamodules.arrays import ArrayDataset, Batch, EpochSampler, already_batche
 from datamodules.augment import Padding, PairWarp, centre_crop
 from datamodules.cache import Cache, Header, short_hash
 from datamodules.cache_writer import SplitPlan, ensure_cache
+from datamodules.clips import ClipDataset
 from datamodules.errors import DataError, DatasetNotFoundError, DiskSpaceError
 from datamodules.report import Check, Report
 
@@ -47,8 +49,9 @@ log = logging.getLogger(__name__)
 Source = Literal["standin", "real"]
 Unit = Literal["pictures", "clips"]
 """What loaders hand out of a dataset that has clips; of all others it is pictures."""
+EVAL_BATCH: Final = 256
 Watcher = Callable[[str, int, int], None]
-"""Is told a split, how many of its pictures are done, and how many there are; may raise."""
+"""Is told a split, how much of it is done, and how much there is (pictures or clips); may raise."""
 
 
 def default_cache_dir() -> Path:
@@ -80,6 +83,8 @@ class DataModule(pl.LightningDataModule):
     validation_split: ClassVar[str]
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Words for the values of a label, by batch key, where it counts kinds of things."""
+    unit: Unit = "pictures"
+    """What loaders hand out, see `hand_out`."""
     watcher: Watcher | None = None
     """Follows whoever goes through `eval_dataloader`, if anybody wants to know."""
 
@@ -194,7 +199,7 @@ class DataModule(pl.LightningDataModule):
         return self._cache
 
     def counts(self) -> dict[str, int]:
-        """Pictures of every split."""
+        """Pictures of every split, or clips where those are handed out."""
         return {split: self.cache.counts[split] for split in self.splits}
 
     def dataset(self, split: str, *, with_margin: bool = False) -> ArrayDataset:
@@ -228,28 +233,40 @@ class DataModule(pl.LightningDataModule):
         if unit != "pictures":
             raise DataError(f"{self.name} has pictures, no clips: this method cannot learn on it")
 
+    def handed_out(
+        self, split: str, *, with_margin: bool = False
+    ) -> tuple[ArrayDataset | ClipDataset, int]:
+        """A split as loaders hand it out, and how much of it in a training batch."""
+        return self.dataset(split, with_margin=with_margin), self.batch_size
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training split in an order that is a function of (seed, epoch)."""
         split = self.trained_split
-        dataset = self.dataset(split, with_margin=self.pairs)
-        if len(dataset) < self.batch_size:
+        dataset, batch_size = self.handed_out(split, with_margin=self.pairs)
+        if len(dataset) < batch_size:
             raise DataError(
-                f"split '{split}' has {len(dataset)} pictures, not one batch of "
-                f"{self.batch_size}; choose a smaller batch_size or more data"
+                f"split '{split}' has {len(dataset)} {self.unit}, not one batch of "
+                f"{batch_size}; choose a smaller batch size or more data"
             )
         sampler = EpochSampler(len(dataset), self.seed, shuffle=True)
-        return self._loader(dataset, self.batch_size, sampler=sampler, drop_last=True)
+        return self._loader(dataset, batch_size, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split, in order; it may be empty."""
-        return self._loader(self.dataset(self.validation_split), self.batch_size)
+        return self._loader(*self.handed_out(self.validation_split))
 
-    def eval_dataloader(self, split: str, batch_size: int = 256) -> Iterable[Batch]:
+    def eval_dataloader(self, split: str, batch_size: int | None = None) -> Iterable[Batch]:
         """A split in order, nothing dropped, nothing warped; for protocols.
 
         ``watcher`` is told before the first batch, and whenever the next one is asked for.
+
+        Args:
+            split: its name.
+            batch_size: None for 256 pictures, or as many clips as a training batch has.
         """
-        dataset = self.dataset(split)
+        dataset, usual = self.handed_out(split)
+        if batch_size is None:
+            batch_size = EVAL_BATCH if self.unit == "pictures" else usual
         loader = self._loader(dataset, batch_size)
         if self.watcher is None:
             return loader
@@ -257,7 +274,7 @@ class DataModule(pl.LightningDataModule):
 
     def _loader(
         self,
-        dataset: ArrayDataset,
+        dataset: ArrayDataset | ClipDataset,
         batch_size: int,
         *,
         sampler: EpochSampler | None = None,
@@ -301,7 +318,10 @@ class DataModule(pl.LightningDataModule):
         return batch
 
     def _convert(self, batch: Batch) -> Batch:
-        return batch | {"image": _to_float(centre_crop(batch["image"], self.image_size))}
+        shown = {key: batch[key] for key in ("image", "clip") if key in batch}
+        return batch | {
+            key: _to_float(centre_crop(value, self.image_size)) for key, value in shown.items()
+        }
 
 
 def _watched(loader: Iterable[Batch], split: str, total: int, watcher: Watcher) -> Iterator[Batch]:

@@ -21,6 +21,7 @@ DATASETS: Final[dict[str, str]] = {
     "ckplus": "datamodules.ckplus:CKPlus",
     "ffhq": "datamodules.ffhq:FFHQ",
     "mnist": "datamodules.mnist:MNIST",
+    "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
 }
 
