@@ -13,6 +13,9 @@ from benchmarks.schema import pick
 
 Better = Literal["lower", "higher"]
 
+LEAKS: Final = ("identity", "expression", "view", "illumination")
+"""Labels that the protocol `leakage` asks both codes for."""
+
 
 @dataclass(frozen=True)
 class MetricInfo:
@@ -78,6 +81,64 @@ def _sse(metric_id: str, label: str, pictures: str) -> MetricInfo:
 
 def _view(metric_id: str, label: str, better: Better, description: str) -> MetricInfo:
     return MetricInfo(metric_id, label, "", better, 2, description, rel_tol=0.1, abs_tol=0.05)
+
+
+def _accuracy(metric_id: str, label: str, better: Better, description: str) -> MetricInfo:
+    return MetricInfo(metric_id, label, "%", better, 1, description, rel_tol=0.0, abs_tol=3.0)
+
+
+def _expressions() -> list[MetricInfo]:
+    """Of the protocol `expression`: codes that should tell the expression, and the one that not."""
+    said = {6: "six expressions", 7: "six expressions and neutral"}
+    words = {"field": "the field", "where": "the where code", "what": "the what code (a leak)"}
+    found = []
+    for classes, ending, among in (
+        (6, "", ""),
+        (7, "", ""),
+        (6, "_new", ", all among persons of split test"),
+    ):
+        for name, code in words.items():
+            better: Better = "lower" if name == "what" else "higher"
+            found.append(
+                _accuracy(
+                    f"acc{classes}_{name}{ending}",
+                    f"{name} {classes}" + (" new" if ending else ""),
+                    better,
+                    f"Clips whose expression an LSTM on {code} tells, of {said[classes]}; "
+                    f"other persons than it was fitted on{among}.",
+                )
+            )
+    return found
+
+
+def _leaks() -> list[MetricInfo]:
+    """Of the protocol `leakage`: a label by linear probes on both codes."""
+    found = []
+    for target in LEAKS:
+        kind = "share of variance (R²)" if target == "view" else "balanced accuracy"
+        chance = "0 %" if target == "view" else "100 % over the number of classes"
+        found.append(
+            MetricInfo(
+                f"leak_chance_{target}",
+                f"{target}, chance",
+                "%",
+                "lower",
+                1,
+                f"What a probe without any knowledge would tell of {target}: {chance}.",
+                gated=False,
+            )
+        )
+        for name in ("where", "what"):
+            belongs = (name == "what") == (target in ("identity", "illumination"))
+            found.append(
+                _accuracy(
+                    f"leak_{name}_{target}",
+                    f"{target} in {name}",
+                    "higher" if belongs else "lower",
+                    f"What a linear probe on the {name} code tells of {target}, {kind}.",
+                )
+            )
+    return found
 
 
 def _cost(metric_id: str, label: str, unit: str, description: str) -> MetricInfo:
@@ -155,6 +216,33 @@ METRICS: Final[dict[str, MetricInfo]] = {
         _view("view_ratio", "R where / what", "higher", "Ratio of the two largest R_i."),
         _view("view_where_r2", "R² where", "higher", "Share of the view's variance told by where."),
         _view("view_what_r2", "R² what", "lower", "Share of the view's variance told by what."),
+        *_expressions(),
+        # Protocol `resampling`.
+        _accuracy(
+            "judge_acc",
+            "judge, real",
+            "higher",
+            "Real clips of new persons whose expression the judge tells: the others' ceiling.",
+        ),
+        _accuracy(
+            "rebuilt_acc",
+            "rebuilt",
+            "higher",
+            "The same of these clips as the method paints them from their own codes.",
+        ),
+        _accuracy(
+            "resampled_what_acc",
+            "what drawn",
+            "higher",
+            "The same with what drawn from the prior and where kept: the expression should stay.",
+        ),
+        _accuracy(
+            "resampled_where_acc",
+            "where drawn",
+            "lower",
+            "The same with where drawn from the prior and what kept: the expression should go.",
+        ),
+        *_leaks(),
         # Costs of any cell.
         _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),
         _cost("wall_seconds", "wall", "s", "Time a cell took, all attempts together."),

@@ -36,6 +36,7 @@ from benchmarks.code_pictures import (
     draw_swaps,
     draw_transfer,
 )
+from benchmarks.confusion_pictures import draw_confusions
 from benchmarks.diagrams import draw_curves, draw_sparsification
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.samples import Samples
@@ -80,7 +81,7 @@ def draw_cell(
         folder: where the PNG files go: ``particles``, ``landmarks``, ``reconstructions``,
             ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
             ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
-            ``sparsification``, ``curves``.
+            ``confusions``, ``sparsification``, ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
@@ -113,6 +114,7 @@ def draw_cell(
         "basis": lambda: draw_basis(method, title, **reach),
         "basis-applied": lambda: draw_applied(method, title, **reach),
         "classes": lambda: draw_classes(method, title, **reach),
+        "confusions": lambda: draw_confusions(arrays, title),
         "sparsification": lambda: draw_sparsification(scored, title),
         "curves": lambda: draw_curves(read_jsonl(curves) if curves.exists() else [], title),
     }

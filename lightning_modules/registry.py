@@ -35,6 +35,9 @@ METHODS: Final[dict[str, str]] = {
     "zero_field": "lightning_modules.controls.anchors:ZeroField",
     "grey_pixels": "lightning_modules.controls.anchors:GreyPixels",
     "supervised_landmarks": "lightning_modules.controls.anchors:SupervisedLandmarks",
+    "clip_pixels": "lightning_modules.controls.clips:ClipPixels",
+    "clip_first_frame": "lightning_modules.controls.clips:ClipFirstFrame",
+    "clip_constant": "lightning_modules.controls.clips:ClipConstant",
     "pca": "lightning_modules.controls.pca:PixelPCA",
     "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }

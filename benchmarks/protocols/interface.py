@@ -53,6 +53,9 @@ PROTOCOLS: Final[dict[str, str]] = {
     "field": "benchmarks.protocols.field",
     "reconstruction": "benchmarks.protocols.reconstruction",
     "views": "benchmarks.protocols.views",
+    "expression": "benchmarks.protocols.expression",
+    "resampling": "benchmarks.protocols.resampling",
+    "leakage": "benchmarks.protocols.leakage",
 }
 
 

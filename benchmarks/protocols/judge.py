@@ -1,0 +1,103 @@
+"""A judge: a network that tells the expression of a clip from its pixels.
+
+It is fitted on real clips of some persons and asked about clips of others, real or painted; the
+protocol `resampling` says what for. Ten frames evenly from first to last, shrunk to 32 px; each
+frame beside its difference from the clip's mean frame goes through three convolutions, the sequence
+through the classifier of `benchmarks.protocols.recurrent`. In fitting, clips are mirrored and
+moved by up to two pixels, all frames alike.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.protocols.recurrent import DROPOUT, FEWEST, STEPS, WIDTH, SequenceClassifier
+
+SIDE: Final = 32
+EPOCHS: Final = 30
+BATCH: Final = 32
+RATE: Final = 2e-3
+SHIFT: Final = 2
+_FEATURES: Final = 64
+_CHUNK: Final = 128
+
+
+def looked_at(clip: Tensor) -> Tensor:
+    """What the judge looks at of ``clip`` (B, T, C, H, W) in [0, 1]: (B, STEPS, 3, SIDE, SIDE)."""
+    steps = torch.linspace(0, clip.shape[1] - 1, STEPS).round().long().to(clip.device)
+    frames = clip[:, steps].expand(-1, -1, 3, -1, -1).flatten(0, 1)
+    return F.adaptive_avg_pool2d(frames, SIDE).view(len(clip), STEPS, 3, SIDE, SIDE)
+
+
+class Judge(nn.Module):
+    """Classes of clips as `looked_at` gives them.
+
+    Args:
+        classes: number of classes.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in ((6, 16), (16, 32), (32, 64)):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()]
+        self.frame = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(64 * (SIDE // 8) ** 2, _FEATURES), nn.ReLU()
+        )
+        self.sequence = SequenceClassifier(_FEATURES, classes)
+
+    def forward(self, clip: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Logits (B, classes) of clips (B, T, 3, SIDE, SIDE); ``kept`` as in the classifier."""
+        moved = clip - clip.mean(1, keepdim=True)
+        frames = torch.cat([2 * clip - 1, 4 * moved], 2).flatten(0, 1)
+        read = self.frame(frames).view(*clip.shape[:2], _FEATURES)
+        logits: Tensor = self.sequence(read, kept)
+        return logits
+
+    @torch.no_grad()
+    def verdict(self, clip: Tensor) -> Tensor:
+        """The class (B,) of every clip."""
+        return torch.cat([self(part).argmax(1) for part in torch.split(clip, _CHUNK)])
+
+
+def fit_judge(clip: Tensor, label: Tensor, classes: int, *, seed: int) -> Judge:
+    """A judge fitted on clips (N, STEPS, 3, SIDE, SIDE) with labels (N,).
+
+    Weights, order, dropout and warps are drawn on the CPU, so that no device changes them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        judge = Judge(classes)
+    judge.to(clip.device)
+    batch = min(BATCH, -(-len(label) // FEWEST))
+    per_epoch = len(label) // batch
+    total = EPOCHS * per_epoch
+    optimizer = torch.optim.Adam(judge.parameters(), lr=RATE, fused=True)
+    for step in range(total):
+        if step % per_epoch == 0:
+            order = torch.randperm(len(label), generator=generator)
+        rows = order[step % per_epoch * batch :][:batch].to(clip.device)
+        kept = torch.rand(batch, WIDTH, generator=generator) >= DROPOUT
+        shown = _varied(clip[rows], generator)
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / total)
+        with torch.enable_grad():
+            optimizer.zero_grad()
+            logits = judge(shown, kept.to(clip.device))
+            torch.autograd.backward(F.cross_entropy(logits, label[rows]))
+        optimizer.step()
+    return judge
+
+
+def _varied(clip: Tensor, generator: torch.Generator) -> Tensor:
+    """Clips mirrored, half of them, and moved: by the same pixels within a batch."""
+    mirrored = (torch.rand(len(clip), generator=generator) < 0.5).to(clip.device)
+    clip = torch.where(mirrored[:, None, None, None, None], clip.flip(-1), clip)
+    dy, dx = torch.randint(0, 2 * SHIFT + 1, (2,), generator=generator).tolist()
+    padded = F.pad(clip.flatten(0, 1), (SHIFT,) * 4, mode="replicate")
+    moved = padded[..., dy : dy + SIDE, dx : dx + SIDE]
+    return moved.reshape(clip.shape)

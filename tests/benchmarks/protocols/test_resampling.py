@@ -1,0 +1,127 @@
+"""The judge protocol: what stays when a code is drawn, what goes, and who cannot be judged."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.metrics import METRICS
+from benchmarks.protocols import judge, resampling
+from benchmarks.protocols.interface import NotApplicableError
+from benchmarks.protocols.judge import SIDE, Judge, fit_judge, looked_at
+from benchmarks.protocols.recurrent import STEPS
+from benchmarks.protocols.resampling import KINDS, evaluate, painted
+from lightning_modules.interface import Codes
+from tests.benchmarks.protocols import fake_clips as fake
+
+
+def run(method, data=None):
+    return evaluate(method, data or fake.Clips(), device=torch.device("cpu"), seed=0)
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return run(fake.Repaints())
+
+
+GOLDEN = {
+    "judge_acc": 100.00,
+    "rebuilt_acc": 100.00,
+    "resampled_what_acc": 100.00,
+    "resampled_where_acc": 8.33,
+}
+
+
+def test_version_one_gives_these_numbers(scored):
+    assert resampling.VERSION == 1 and set(scored.metrics) == set(GOLDEN) == set(KINDS)
+    assert set(KINDS) <= set(METRICS)
+    for metric, value in GOLDEN.items():
+        # A trained network: two of 36 clips.
+        assert scored.metrics[metric] == pytest.approx(value, abs=5.6), metric
+        low, high = scored.intervals[metric]
+        assert low <= scored.metrics[metric] <= high
+
+
+def test_what_may_be_drawn_anew_and_where_may_not(scored):
+    assert scored.metrics["judge_acc"] > 80
+    assert scored.metrics["resampled_what_acc"] > scored.metrics["judge_acc"] - 15
+    assert scored.metrics["resampled_where_acc"] < 40
+
+
+def test_confusions_count_every_moving_clip_of_the_test_persons(scored):
+    assert scored.arrays["class_names"].tolist() == list(fake.NAMES[1:])
+    for metric, value in scored.metrics.items():
+        confusion = scored.arrays[f"confusion_{metric}"]
+        assert confusion.sum(1).tolist() == [6] * 6
+        assert 100 * np.trace(confusion) / 36 == pytest.approx(value)
+
+
+def test_the_judge_learns_from_other_persons_than_it_is_asked_about(monkeypatch):
+    monkeypatch.setattr(judge, "EPOCHS", 1)
+    data = fake.Clips()
+    run(fake.Repaints(), data)
+    assert data.read == ["train", "test"] and data.unit == "pictures"
+
+
+def test_either_code_is_drawn_and_the_other_kept():
+    clip = fake.Clips().sets["test"].clips[:4].float() / 255
+    method = fake.Repaints()
+    shown = painted(method, clip, torch.Generator().manual_seed(3))
+    again = torch.Generator().manual_seed(3)
+    what = method.draw_what(4, fake.FRAMES, again)
+    where = method.draw_where(4, fake.FRAMES, again)
+    codes = method.encode_clip(clip)
+    torch.testing.assert_close(shown["judge_acc"], clip)
+    for name, wanted in (
+        ("rebuilt_acc", codes),
+        ("resampled_what_acc", Codes(codes.where, what)),
+        ("resampled_where_acc", Codes(where, codes.what)),
+    ):
+        torch.testing.assert_close(shown[name], method.decode_clip(wanted).clamp(0, 1))
+        assert shown[name].min() == 0
+
+
+def test_frames_are_taken_evenly_and_shrunk():
+    clip = torch.rand(2, 28, 3, 64, 64)
+    seen = looked_at(clip)
+    assert seen.shape == (2, STEPS, 3, SIDE, SIDE)
+    torch.testing.assert_close(seen[1, 2, 0, 3, 5], clip[1, 6, 0, 6:8, 10:12].mean())
+    torch.testing.assert_close(seen[:, -1], looked_at(clip[:, -1:])[:, 0])
+    grey = looked_at(clip[:, :, :1])
+    torch.testing.assert_close(grey[:, :, 0], grey[:, :, 2])
+
+
+def test_a_judge_is_a_function_of_its_seed_and_leaves_torchs_generator_alone(monkeypatch):
+    monkeypatch.setattr(judge, "EPOCHS", 1)
+    clip, label = torch.rand(8, STEPS, 3, SIDE, SIDE), torch.arange(8) % 6
+    before = torch.random.get_rng_state()
+    one, two, other = (fit_judge(clip, label, 6, seed=seed) for seed in (0, 0, 1))
+    with torch.no_grad():
+        assert torch.equal(one(clip), two(clip)) and not torch.equal(one(clip), other(clip))
+        torch.testing.assert_close(one(clip).argmax(1), one.verdict(clip))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_moved_clips_are_the_same_clip_elsewhere():
+    clip = torch.rand(4, 2, 3, SIDE, SIDE)
+    moved = judge._varied(clip, torch.Generator().manual_seed(0))
+    assert moved.shape == clip.shape
+    inside = {tuple(moved[0, 0, :, 16, x].tolist()) for x in range(8, 24)}
+    every = {tuple(clip[0, 0, :, y, x].tolist()) for y in range(SIDE) for x in range(SIDE)}
+    assert inside <= every
+    assert Judge(6)(clip).shape == (4, 6)
+
+
+def test_who_cannot_draw_is_not_judged_and_broken_paint_is_named(monkeypatch):
+    monkeypatch.setattr(judge, "EPOCHS", 1)
+    with pytest.raises(NotApplicableError, match="Knows has no codes of clips with a prior"):
+        run(fake.Knows())
+
+    class Broken(fake.Repaints):
+        def draw_what(self, n, frames, generator):
+            return super().draw_what(n, frames, generator) * float("nan")
+
+    with pytest.raises(ValueError, match=r"Broken paints clips that are not finite \(what drawn\)"):
+        run(Broken())
+    still = fake.Clips(relabel=lambda labels: 0 * labels["expression"])
+    with pytest.raises(ValueError, match="no clip of split 'train' shows an expression"):
+        run(fake.Repaints(), still)
