@@ -25,6 +25,7 @@ METHODS: Final[dict[str, str]] = {
     "deformable_adversarial": (
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
+    "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
