@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from lightning_modules.layers.noise import normal_noise
+
 Misfit = Callable[[Tensor], Tensor]
 """Codes (B, D) -> how badly each sample is explained (B,), -log p(x | z) up to a constant."""
 
@@ -60,6 +62,48 @@ def langevin(
             if kick is None:
                 total += z
         return z, total / (steps - loud) if steps > loud else z
+
+
+def chain_from_prior(
+    misfit: Misfit,
+    key: Tensor,
+    *,
+    size: int,
+    steps: int,
+    step_size: float,
+    seed: int,
+    chain: int = 0,
+    to_mode: bool = False,
+    blocks: Sequence[int] = (),
+) -> Tensor:
+    """Codes (B, size) of samples never seen, from a chain of each one's own.
+
+    Args:
+        misfit: of every sample.
+        key: (B,) int64, what a sample's start and noise are numbered by.
+        size: length of a code.
+        steps: of the chain; the last fifth are without noise, and their mean is the code.
+        step_size: of the steps.
+        seed: of start and noise.
+        chain: which of several independent tries.
+        to_mode: start from zero and add no noise at all; the end of the climb is the code, the same
+            in every chain.
+        blocks: see `langevin`.
+    """
+
+    def noise(step: int) -> Tensor:
+        return normal_noise(seed, key, chain, step, size=size)
+
+    last, quiet = langevin(
+        torch.zeros(len(key), size, device=key.device) if to_mode else noise(steps),
+        misfit,
+        steps=steps,
+        step_size=step_size,
+        noise=noise,
+        blocks=blocks,
+        quiet_from=0 if to_mode else steps - steps // 5,
+    )
+    return last if to_mode else quiet
 
 
 def _columns(sizes: Sequence[int]) -> list[slice]:

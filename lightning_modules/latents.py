@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -74,6 +76,21 @@ class CodeBank:
         if wanted > have:
             fresh = normal_noise(self.seed, torch.arange(have, wanted), _START, size=self.size)
             self.codes = torch.cat([self.codes, fresh])
+
+
+class KeepsBank:
+    """Lightning's hooks that take a method's `CodeBank` through checkpoints; mix it in first."""
+
+    bank: CodeBank
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the bank, which is no buffer."""
+        checkpoint["code_bank"] = self.bank.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the bank."""
+        if "code_bank" in checkpoint:
+            self.bank.load(checkpoint["code_bank"])
 
 
 def _gathered(values: Tensor) -> Tensor:

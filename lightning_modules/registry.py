@@ -25,6 +25,7 @@ METHODS: Final[dict[str, str]] = {
     "deformable_adversarial": (
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
+    "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "vae": "lightning_modules.vae.module:VAE",

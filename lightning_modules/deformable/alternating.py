@@ -6,7 +6,7 @@ generators take one gradient step for the batch. No encoder is learned.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -17,8 +17,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_modules.deformable.network import GeneratorShape, Painted
 from lightning_modules.deformable.painter import CodePainter, Finetune
 from lightning_modules.interface import Batch
-from lightning_modules.langevin import Misfit, langevin
-from lightning_modules.latents import CodeBank
+from lightning_modules.langevin import Misfit, chain_from_prior, langevin
+from lightning_modules.latents import CodeBank, KeepsBank
 from lightning_modules.layers.noise import content_key, normal_noise
 
 InferBy = Literal["chain", "mode"]
@@ -30,7 +30,7 @@ _RATES = {0: 1.0, 101: 0.8, 201: 0.6, 301: 0.5, 401: 0.4, 501: 0.3, 701: 0.2, 90
 _SIGMA_DROPS = 101
 
 
-class AlternatingLearner(CodePainter):
+class AlternatingLearner(KeepsBank, CodePainter):
     """A painter that learns by alternating back-propagation.
 
     Args:
@@ -148,22 +148,17 @@ class AlternatingLearner(CodePainter):
 
     def _chain(self, image: Tensor, chain: int, given: Tensor | None = None) -> Tensor:
         """The numbers of the codes that are not given, from a chain of each picture."""
-        steps, size, key = self.infer_steps, self.bank.size, content_key(image)
-
-        def noise(step: int) -> Tensor:
-            return normal_noise(self.seed, key, chain, step, size=size)
-
-        to_mode = self.infer_by == "mode"
-        last, quiet = langevin(
-            image.new_zeros(len(image), size) if to_mode else noise(steps),
+        return chain_from_prior(
             self._misfit(image, self.sigma[-1], given),
-            steps=steps,
+            content_key(image),
+            size=self.bank.size,
+            steps=self.infer_steps,
             step_size=self.step_size,
-            noise=noise,
+            seed=self.seed,
+            chain=chain,
+            to_mode=self.infer_by == "mode",
             blocks=self.blocks,
-            quiet_from=0 if to_mode else steps - steps // 5,
         )
-        return last if to_mode else quiet
 
     def reconstruct_by_chain(self, image: Tensor, chain: int) -> Tensor:
         """The picture painted again from the codes that one of its chains finds."""
@@ -192,15 +187,6 @@ class AlternatingLearner(CodePainter):
             return _RATES[max(start for start in _RATES if start <= epoch * PAPER_EPOCHS // length)]
 
         return {"optimizer": optimizer, "lr_scheduler": LambdaLR(optimizer, factor)}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the bank, which is no buffer."""
-        checkpoint["code_bank"] = self.bank.state()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the bank."""
-        if "code_bank" in checkpoint:
-            self.bank.load(checkpoint["code_bank"])
 
 
 def _joined(given: Tensor | None, inferred: Tensor) -> Tensor:

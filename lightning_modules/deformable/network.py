@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -28,25 +29,22 @@ class Painted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GeneratorShape:
-    """Sizes of the generators; the defaults are the paper's at 64 px.
+class PaintShape(ABC):
+    """What painting a picture from two codes hangs on, whatever the towers are made of.
 
     Args:
-        image_size: side of the picture, pixels: 4 * 2^len(channels).
+        image_size: side of the picture, pixels.
         image_channels: 3 for colour, 1 for grey.
         appearance_dim: length of the appearance code z_a.
         geometry_dim: length of the geometric code z_g; 0 for no geometry at all.
-        channels: widths of the geometric generator, at 4 x 4 and after each doubling but the last.
-        kernels: of the doublings, each 3 or 5.
-        appearance_ratio: alpha, the appearance generator's widths relative to ``channels``.
         bound: largest displacement along an axis, as a fraction of the picture's width.
         head: ``sigmoid`` (code) or ``tanh`` (paper) of the appearance generator. With ``tanh``
             the network speaks of pictures in [-1, 1], whose squared errors are four times as large.
         base: where a displacement of zero looks (see `base_grid`).
         balance: beta of the second balance scheme, which scales the geometric generator; None for
             the first, which has ``appearance_ratio`` alone.
-        field_start: multiplies the first weights of the field's last layer. At 1 pictures are
-            warped at random by a third of their width before anything is learned; a small number
+        field_start: multiplies the first weights of the field's last layer. At 1 plain weights warp
+            pictures at random by a third of their width before anything is learned; a small number
             starts near the identity.
     """
 
@@ -54,9 +52,6 @@ class GeneratorShape:
     image_channels: int = 3
     appearance_dim: int = 64
     geometry_dim: int = 64
-    channels: Sequence[int] = (128, 64, 32, 16)
-    kernels: Sequence[int] = (3, 3, 5, 5)
-    appearance_ratio: float = 0.625
     bound: float = 20 / 64
     head: Head = "sigmoid"
     base: BaseGrid = "identity"
@@ -64,6 +59,36 @@ class GeneratorShape:
     field_start: float = 1.0
 
     def __post_init__(self) -> None:
+        if not 0 < self.bound <= 1:
+            raise ValueError(f"bound is a fraction of the width in (0, 1], got {self.bound}")
+
+    @abstractmethod
+    def towers(self) -> tuple[Tower, Tower | None]:
+        """Networks for the canonical picture and for the field, not trained yet."""
+
+    @property
+    def code_dim(self) -> int:
+        """Length of both codes together."""
+        return self.appearance_dim + self.geometry_dim
+
+
+@dataclass(frozen=True)
+class GeneratorShape(PaintShape):
+    """Sizes of the generators of pictures; the defaults are the paper's at 64 px.
+
+    Args:
+        channels: widths of the geometric generator, at 4 x 4 and after each doubling but the last;
+            the picture has a side of 4 * 2^len(channels).
+        kernels: of the doublings, each 3 or 5.
+        appearance_ratio: alpha, the appearance generator's widths relative to ``channels``.
+    """
+
+    channels: Sequence[int] = (128, 64, 32, 16)
+    kernels: Sequence[int] = (3, 3, 5, 5)
+    appearance_ratio: float = 0.625
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.channels) != len(self.kernels):
             raise ValueError(
                 f"channels {list(self.channels)} and kernels {list(self.kernels)} differ in length"
@@ -74,8 +99,6 @@ class GeneratorShape:
                 f"{len(self.channels)} doublings grow pictures of {reach} px, image_size is "
                 f"{self.image_size}; give channels and kernels another length"
             )
-        if not 0 < self.bound <= 1:
-            raise ValueError(f"bound is a fraction of the width in (0, 1], got {self.bound}")
 
     @classmethod
     def entangled(
@@ -99,31 +122,27 @@ class GeneratorShape:
             head=head,
         )
 
-    @property
-    def code_dim(self) -> int:
-        """Length of both codes together."""
-        return self.appearance_dim + self.geometry_dim
+    def towers(self) -> tuple[Tower, Tower | None]:
+        """Both of one make, the appearance generator's widths a fraction of the other's."""
+        appearance = Tower(
+            self.appearance_dim,
+            [int(self.appearance_ratio * width) for width in self.channels],
+            self.kernels,
+            self.image_channels,
+            balance=None if self.balance is None else 1.0,
+        )
+        if not self.geometry_dim:
+            return appearance, None
+        return appearance, Tower(self.geometry_dim, self.channels, self.kernels, 2, self.balance)
 
 
 class Generators(nn.Module):
     """Codes -> canonical picture and displacement field -> picture."""
 
-    def __init__(self, shape: GeneratorShape) -> None:
+    def __init__(self, shape: PaintShape) -> None:
         super().__init__()
         self.shape = shape
-        scheme_2 = shape.balance is not None
-        self.appearance = Tower(
-            shape.appearance_dim,
-            [int(shape.appearance_ratio * width) for width in shape.channels],
-            shape.kernels,
-            shape.image_channels,
-            balance=1.0 if scheme_2 else None,
-        )
-        self.geometry = (
-            Tower(shape.geometry_dim, shape.channels, shape.kernels, 2, balance=shape.balance)
-            if shape.geometry_dim
-            else None
-        )
+        self.appearance, self.geometry = shape.towers()
         if self.geometry is not None and shape.field_start != 1.0:
             for values in self.geometry.doublings[-1].parameters():
                 values.data.mul_(shape.field_start)

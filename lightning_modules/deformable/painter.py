@@ -7,11 +7,29 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.deformable.network import Generators, GeneratorShape, Painted
+from lightning_modules.deformable.network import Generators, GeneratorShape, Painted, PaintShape
 from lightning_modules.interface import Batch, Codes, Method
 from lightning_modules.layers.warp import displacement_in_pixels
 
 Finetune = Literal["all", "appearance"]
+
+
+def geometry_apart(
+    module: nn.Module, learning_rate: float, geometry_rate: float
+) -> list[dict[str, Any]]:
+    """All trainable parameters as an optimiser takes them, those of the geometry apart.
+
+    Args:
+        module: whose geometric parameters have ``geometry`` as a part of their name.
+        learning_rate: of the others.
+        geometry_rate: of the geometric ones, relative to it.
+    """
+    groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for name, values in module.named_parameters():
+        if values.requires_grad:
+            groups["geometry" in name.split(".")].append(values)
+    rates = {False: learning_rate, True: learning_rate * geometry_rate}
+    return [{"params": group, "lr": rates[key]} for key, group in groups.items() if group]
 
 
 class CodePainter(Method):
@@ -34,7 +52,7 @@ class CodePainter(Method):
         self.geometry_rate = geometry_rate
 
     @property
-    def shape(self) -> GeneratorShape:
+    def shape(self) -> PaintShape:
         """Sizes of the generators."""
         return self.generators.shape
 
@@ -57,12 +75,7 @@ class CodePainter(Method):
 
     def trained_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """All trainable parameters as an optimiser takes them, those of the geometry apart."""
-        groups: dict[bool, list[nn.Parameter]] = {False: [], True: []}
-        for name, values in self.named_parameters():
-            if values.requires_grad:
-                groups["geometry" in name.split(".")].append(values)
-        rates = {False: learning_rate, True: learning_rate * self.geometry_rate}
-        return [{"params": group, "lr": rates[key]} for key, group in groups.items() if group]
+        return geometry_apart(self, learning_rate, self.geometry_rate)
 
     def encode(self, image: Tensor) -> Codes:
         """Geometric code as *where*, appearance code as *what*; one entangled code as both."""

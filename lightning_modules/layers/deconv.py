@@ -1,4 +1,4 @@
-"""Towers of transposed convolutions of stride 2, and their mirror images that encode."""
+"""Towers of transposed convolutions, and the mirror images that encode."""
 
 from __future__ import annotations
 
@@ -51,18 +51,52 @@ class Weights(nn.Module):
         return self.weight if self.scale == 1.0 else self.weight * self.scale
 
 
-class Doubling(Weights):
-    """A transposed convolution of stride 2 that doubles height and width exactly.
+class Growth(Weights):
+    """A transposed convolution that multiplies height and width by its stride exactly.
 
-    Alignment is TensorFlow's SAME: the last row and column of the full result are what is cut.
+    Alignment is TensorFlow's SAME: of the rows and columns too many, half are cut at the start, and
+    the odd one at the end.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side of the kernel, at least the stride. One of the same size tiles the result
+            without overlap.
+        stride: 1 keeps the size.
+        balance: see `Weights`. The fan-in is that of the kernel, as in the released code, though
+            only one in stride^2 of its places meets an input.
+
+    Shapes: (B, inputs, H, W) -> (B, outputs, stride * H, stride * W).
+
+    Raises:
+        ValueError: the kernel is smaller than the stride.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int, balance: float | None
+    ) -> None:
+        if not 1 <= stride <= kernel:
+            raise ValueError(f"a kernel of {kernel} leaves gaps at stride {stride}")
+        super().__init__((inputs, outputs, kernel, kernel), outputs, inputs * kernel**2, balance)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layer."""
+        weight, stride = self.scaled(), self.stride
+        whole = F.conv_transpose2d(
+            x, weight, self.bias, stride=stride, padding=(weight.shape[-1] - stride) // 2
+        )
+        return whole[..., : stride * x.shape[2], : stride * x.shape[3]]
+
+
+class Doubling(Growth):
+    """A `Growth` of stride 2, as every layer of the generators of pictures is.
 
     Args:
         inputs: channels in.
         outputs: channels out.
         kernel: side of the kernel, 3 or 5.
         balance: see `Weights`.
-
-    Shapes: (B, inputs, H, W) -> (B, outputs, 2 H, 2 W).
 
     Raises:
         ValueError: for another kernel.
@@ -71,15 +105,7 @@ class Doubling(Weights):
     def __init__(self, inputs: int, outputs: int, kernel: int, balance: float | None) -> None:
         if kernel not in (3, 5):
             raise ValueError(f"kernel is 3 or 5, got {kernel}")
-        super().__init__((inputs, outputs, kernel, kernel), outputs, inputs * kernel**2, balance)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
-        weight = self.scaled()
-        whole = F.conv_transpose2d(
-            x, weight, self.bias, stride=2, padding=(weight.shape[-1] - 3) // 2
-        )
-        return whole[..., : 2 * x.shape[2], : 2 * x.shape[3]]
+        super().__init__(inputs, outputs, kernel, 2, balance)
 
 
 class Dense(Weights):
@@ -102,8 +128,9 @@ class Tower(nn.Module):
         kernels: of the doublings.
         outputs: channels of the picture.
         balance: see `Weights`.
+        strides: of the layers where not all of them are doublings, see `Growth`.
 
-    Shapes: (B, inputs) -> (B, outputs, S, S) with S = 4 * 2^len(channels).
+    Shapes: (B, inputs) -> (B, outputs, S, S) with S = 4 * 2^len(channels), or 4 times the strides.
     """
 
     def __init__(
@@ -113,12 +140,15 @@ class Tower(nn.Module):
         kernels: Sequence[int],
         outputs: int,
         balance: float | None = None,
+        strides: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.first = Dense(inputs, channels[0] * START**2, balance)
         widths = itertools.pairwise([*channels, outputs])
+        steps = [None] * len(kernels) if strides is None else strides
         self.doublings = nn.ModuleList(
-            Doubling(a, b, k, balance) for (a, b), k in zip(widths, kernels, strict=True)
+            Doubling(a, b, k, balance) if step is None else Growth(a, b, k, step, balance)
+            for (a, b), k, step in zip(widths, kernels, steps, strict=True)
         )
 
     def forward(self, code: Tensor) -> Tensor:

@@ -6,15 +6,20 @@ import torch
 from torch.utils.data import DataLoader, DistributedSampler
 
 from tests.lightning_modules.deformable.test_deformable import Faces, made, trainer
+from tests.lightning_modules.deformable.test_video import Clips, lively
 
 
 class Data(pl.LightningDataModule):
     """Batches of four in all, in order; Lightning's own sampler would shuffle."""
 
+    def __init__(self, samples):
+        super().__init__()
+        self.samples = samples
+
     def train_dataloader(self):
-        faces, ranks = Faces(), self.trainer.world_size
-        sampler = DistributedSampler(faces, ranks, self.trainer.global_rank, shuffle=False)
-        return DataLoader(faces, batch_size=4 // ranks, sampler=sampler)
+        ranks = self.trainer.world_size
+        sampler = DistributedSampler(self.samples, ranks, self.trainer.global_rank, shuffle=False)
+        return DataLoader(self.samples, batch_size=4 // ranks, sampler=sampler)
 
 
 class Keep(pl.Callback):
@@ -37,12 +42,17 @@ class Keep(pl.Callback):
         torch.save(kept, self.folder / f"{trainer.world_size}-{trainer.global_rank}.pt")
 
 
-@pytest.mark.parametrize("name", ["deformable", "adversarial"])
+def new(name):
+    return lively(checkpoint_frames=3) if name == "video" else made(name)
+
+
+@pytest.mark.parametrize("name", ["deformable", "adversarial", "video"])
 def test_two_ranks_are_one(name, tmp_path):
+    samples = Clips() if name == "video" else Faces()
     for ranks in (1, 2):
         more = {"devices": 2, "strategy": "ddp_spawn"} if ranks == 2 else {"devices": 1}
         more |= {"callbacks": [Keep(tmp_path)], "use_distributed_sampler": False}
-        trainer(tmp_path, 3, **more).fit(made(name), Data())
+        trainer(tmp_path, 3, **more).fit(new(name), Data(samples))
     one, first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in ("1-0", "2-0", "2-1"))
     assert len(one["bank"]) == 12 and one["bank"].std() > 0.5
     assert torch.equal(first["bank"], second["bank"])
