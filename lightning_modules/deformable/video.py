@@ -65,6 +65,7 @@ class DeformableVideo(KeepsBank, Method):
         learning_rate: of Adam, betas 0.5 and 0.999; halved after half and three quarters of the
             run.
         geometry_rate: of the geometric generator and transition, relative to it.
+        transition_rate: of both transitions, relative to the generators.
         sigma: standard deviation of the noise of pixels, in the range the head speaks of.
         inference_scale: the Langevin steps use ``inference_scale * sigma``; 1 (paper).
         langevin_steps: of a visit.
@@ -106,6 +107,7 @@ class DeformableVideo(KeepsBank, Method):
         checkpoint_frames: int = 0,
         learning_rate: float = 2e-3,
         geometry_rate: float = 1.0,
+        transition_rate: float = 1.0,
         sigma: float = 1.0,
         inference_scale: float = 1.0,
         langevin_steps: int = 20,
@@ -144,7 +146,8 @@ class DeformableVideo(KeepsBank, Method):
         )
         self.generators = VideoGenerators(shape, checkpoint_frames)
         self.frames = frames
-        self.learning_rate, self.geometry_rate = learning_rate, geometry_rate
+        self.learning_rate = learning_rate
+        self.geometry_rate, self.transition_rate = geometry_rate, transition_rate
         self.sigma, self.inference_scale = sigma, inference_scale
         self.langevin_steps, self.step_size = langevin_steps, step_size
         self.alternate = alternate
@@ -296,7 +299,13 @@ class DeformableVideo(KeepsBank, Method):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam over generators and transitions, its rate halved twice."""
-        groups = geometry_apart(self, self.learning_rate, self.geometry_rate)
+        rate = self.learning_rate
+        groups = [
+            *geometry_apart(self.generators.frame, rate, self.geometry_rate),
+            *geometry_apart(
+                self.generators.dynamics, rate * self.transition_rate, self.geometry_rate
+            ),
+        ]
         optimizer = torch.optim.Adam(groups, betas=(0.5, 0.999))
         return halving(optimizer, int(self.trainer.estimated_stepping_batches))
 

@@ -246,7 +246,7 @@ def test_training_lowers_the_error(tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
-def test_the_rate_is_halved_twice_and_the_geometry_has_its_own(tmp_path):
+def test_the_rate_is_halved_twice_and_parts_have_their_own(tmp_path):
     rates = []
 
     class Watch(pl.Callback):
@@ -254,13 +254,15 @@ def test_the_rate_is_halved_twice_and_the_geometry_has_its_own(tmp_path):
             rates.append([group["lr"] for group in trainer.optimizers[0].param_groups])
             assert trainer.optimizers[0].param_groups[0]["betas"] == (0.5, 0.999)
 
-    model = made(learning_rate=2e-3, geometry_rate=0.5, langevin_steps=0)
+    model = made(learning_rate=2e-3, geometry_rate=0.5, transition_rate=0.1, langevin_steps=0)
     trainer(tmp_path, 4, callbacks=[Watch()]).fit(model, loader(6))
-    assert [rate for rate, _ in rates] == pytest.approx([2e-3] * 4 + [1e-3] * 2 + [5e-4] * 2)
-    assert all(slow == pytest.approx(rate / 2) for rate, slow in rates)
-    slow = {id(p) for p in model.trainer.optimizers[0].param_groups[1]["params"]}
-    parts = (model.generators.frame.geometry, model.generators.dynamics.geometry)
-    assert slow == {id(p) for part in parts for p in part.parameters()}
+    assert [rate[0] for rate in rates] == pytest.approx([2e-3] * 4 + [1e-3] * 2 + [5e-4] * 2)
+    assert all(rate == pytest.approx([rate[0] * x for x in (1, 0.5, 0.1, 0.05)]) for rate in rates)
+    groups = model.trainer.optimizers[0].param_groups
+    frame, dynamics = model.generators.frame, model.generators.dynamics
+    parts = (frame.appearance, frame.geometry, dynamics.appearance, dynamics.geometry)
+    for group, part in zip(groups, parts, strict=True):
+        assert {id(p) for p in group["params"]} == {id(p) for p in part.parameters()}
 
 
 def test_a_resumed_run_is_the_run_that_was_not_interrupted(tmp_path):
