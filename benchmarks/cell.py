@@ -234,7 +234,8 @@ class _Attempt:
         logger: Any,
         progress_bar: bool,
     ) -> None:
-        data.train_on(self.cell.train_on or method.trains_on)
+        of_row = None if stage.data else self.cell.train_on
+        data.train_on(of_row or method.trains_on)
         data.hand_out(method.sees)
         if found is not None:
             checkpoints.check_owner(found, self.cell.cell_id)

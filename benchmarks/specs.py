@@ -55,7 +55,7 @@ def load_spec(table: str | Path) -> Spec:
 
 
 def check_ids(spec: Spec) -> None:
-    """Look up every method, the dataset and the protocol in the registries (imports torch).
+    """Look up methods, datasets, splits and the protocol in the registries (imports torch).
 
     Raises:
         ValueError: an id is unknown, or the protocol has another version; says where.
@@ -74,6 +74,10 @@ def check_ids(spec: Spec) -> None:
             place = f"table '{spec.table}', budget '{name}', pretrain"
             _known("dataset", budget.pretrain.dataset, datasets.ids(), place)
     _known("dataset", spec.dataset, datasets.ids(), f"table '{spec.table}'")
+    for row in spec.rows:
+        if row.train_on is not None:
+            splits = datasets.load(spec.dataset).splits
+            _known("split", row.train_on, splits, f"table '{spec.table}', row '{row.id}'")
     version = load_protocol(spec.protocol.id).VERSION
     if version != spec.protocol.version:
         raise SpecError(

@@ -6,6 +6,7 @@ import yaml
 from benchmarks.schema import CellSpec, UnknownNameError
 from benchmarks.specs import (
     SpecError,
+    check_ids,
     load_spec,
     parse_rows,
     parse_seeds,
@@ -90,6 +91,7 @@ def test_id_changes_with_everything_on_the_allow_list_and_with_nothing_else():
         "method": "other",
         "args": cell.args | {"n_keypoints": 31},
         "fit": False,
+        "train_on": "other",
         "dataset": "other",
         "data": cell.data | {"batch_size": 33},
         "trainer": cell.trainer | {"max_epochs": 99},
@@ -106,11 +108,19 @@ def test_id_changes_with_everything_on_the_allow_list_and_with_nothing_else():
     assert cell.model_copy(update={"timeout_minutes": 1.0}).cell_id == cell.cell_id
     # A new field of CellSpec must be put on one side or the other.
     assert set(CellSpec.model_fields) == {*other, "timeout_minutes"}
-    # Cells without a pretraining were measured before there was one.
-    assert set(cell.config()) == {*other} - {"pretrain"}
+    # Cells without them were measured before there were pretrainings, and splits of a row's own.
+    assert set(cell.config()) == {*other} - {"pretrain", "train_on"}
     assert cell.datasets == [("celeba", cell.data)]
     first = cell.model_copy(update={"pretrain": other["pretrain"]})
     assert first.datasets[1] == ("other", {}) and "pretrain" in first.config()
+
+
+def test_a_row_may_name_the_split_it_learns_from_if_there_is_one():
+    spec = load_spec("mug")
+    assert resolve_cell(spec, "deformable-inductive", **CHOICE).config()["train_on"] == "train"
+    row = spec.row("deformable").model_copy(update={"train_on": "trian"})
+    with pytest.raises(ValueError, match="row 'deformable': unknown split 'trian'; .* train"):
+        check_ids(spec.model_copy(update={"rows": [row]}))
 
 
 @pytest.mark.parametrize("key", ["root", "cache_dir", "num_workers"])
