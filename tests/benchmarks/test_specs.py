@@ -119,7 +119,7 @@ def test_a_row_may_name_the_split_it_learns_from_if_there_is_one():
     spec = load_spec("mug")
     assert resolve_cell(spec, "deformable-inductive", **CHOICE).config()["train_on"] == "train"
     row = spec.row("deformable").model_copy(update={"train_on": "trian"})
-    with pytest.raises(ValueError, match="row 'deformable': unknown split 'trian'; .* train"):
+    with pytest.raises(ValueError, match=r"row 'deformable': unknown split 'trian'; .* train"):
         check_ids(spec.model_copy(update={"rows": [row]}))
 
 
