@@ -65,10 +65,10 @@ def as_clips(data: DataModule) -> Iterator[None]:
         data.hand_out("pictures")
 
 
-def describe(method: Method, clip: Tensor) -> dict[str, Tensor]:
+def describe(method: Method, clip: Tensor, *, field: bool = True) -> dict[str, Tensor]:
     """All that a method says of the frames of ``clip`` (B, T, C, H, W), each (B, T, D).
 
-    ``field`` is averaged to `CELLS` x `CELLS` x 2 numbers a frame.
+    ``field``, if wanted, is averaged to `CELLS` x `CELLS` x 2 numbers a frame.
 
     Raises:
         NotApplicableError: it says nothing.
@@ -76,16 +76,16 @@ def describe(method: Method, clip: Tensor) -> dict[str, Tensor]:
     if isinstance(method, HasClipCodes):
         codes = method.encode_clip(clip)
         found = _named(codes, 2)
-        if isinstance(method, HasClipField):
-            field = method.clip_field(codes.where)
-            found["field"] = pooled(field.flatten(0, 1)).view(*field.shape[:2], -1)
+        if field and isinstance(method, HasClipField):
+            moved = method.clip_field(codes.where)
+            found["field"] = pooled(moved.flatten(0, 1)).view(*moved.shape[:2], -1)
         return found
     frames = torch.split(clip.flatten(0, 1), _FRAMES)
-    parts = [describe_pictures(method, part) for part in frames]
+    parts = [describe_pictures(method, part, field=field) for part in frames]
     return _joined(parts, lambda rows: rows.view(*clip.shape[:2], -1))
 
 
-def describe_pictures(method: Method, image: Tensor) -> dict[str, Tensor]:
+def describe_pictures(method: Method, image: Tensor, *, field: bool = True) -> dict[str, Tensor]:
     """All that a method says of pictures ``image`` (B, C, H, W), each (B, D).
 
     Points are *where* with the logarithm of their variance, if there is one.
@@ -97,7 +97,7 @@ def describe_pictures(method: Method, image: Tensor) -> dict[str, Tensor]:
     if isinstance(method, HasKeypoints):
         points = [part.flatten(1) for part in method.keypoints(image) if part is not None]
         found["where"] = torch.cat(points, 1)
-    if isinstance(method, HasDeformation):
+    if field and isinstance(method, HasDeformation):
         found["field"] = pooled(method.deformation(image))
     if not found:
         raise NotApplicableError(f"{type(method).__name__} has neither codes, points nor a field")
@@ -117,6 +117,7 @@ def collect(
     device: torch.device,
     *,
     reduce: Callable[[Tensor], Tensor] = lambda codes: codes,
+    field: bool = True,
 ) -> Collected:
     """Run a frozen method over one split of clips or of pictures, in order.
 
@@ -126,6 +127,7 @@ def collect(
         split: its name.
         device: to compute on.
         reduce: applied to the codes (B, T, D) or (B, D) of each batch before they are kept.
+        field: also ask for it; it may cost another inference.
 
     Raises:
         NotApplicableError: the method has no codes.
@@ -136,9 +138,9 @@ def collect(
     for loaded in data.eval_dataloader(split, CLIPS):
         batch = data.to_batch(loaded, device)
         if "clip" in batch:
-            found = describe(method, batch["clip"])
+            found = describe(method, batch["clip"], field=field)
         else:
-            found = describe_pictures(method, batch["image"])
+            found = describe_pictures(method, batch["image"], field=field)
         same = found.get("where") is found.get("what")
         kept = {name: reduce(value.float()) for name, value in found.items()}
         parts.append(kept | ({"what": kept["where"]} if same and "where" in kept else {}))

@@ -148,7 +148,7 @@ def evaluate(
     if isinstance(unit, nullcontext) and not isinstance(method, (HasCodes, HasKeypoints)):
         raise NotApplicableError(f"{type(method).__name__} needs clips, the data has pictures")
     with unit:
-        return score(collect(method, data, "test", device, reduce=_over_time))
+        return score(collect(method, data, "test", device, reduce=_over_time, field=False))
 
 
 def _has_clips(data: DataModule) -> bool:

@@ -142,8 +142,12 @@ def test_clips_are_read_by_their_mean_over_time():
     assert 100 * np.mean(right) == pytest.approx(result.metrics["leak_where_expression"])
 
 
-def test_pictures_are_read_one_by_one():
-    result = run(fake.OnPictures(), fake.Pictures())
+def test_pictures_are_read_one_by_one_and_no_field_is_inferred():
+    class Costly(fake.OnPictures):
+        def deformation(self, image):
+            raise AssertionError
+
+    result = run(Costly(), fake.Pictures())
     assert result.arrays["predicted_leak_where_identity"].shape == (2, 42 * fake.FRAMES)
     assert result.metrics["leak_what_identity"] == 100
 
