@@ -23,6 +23,9 @@ TRIVIAL_METHODS: Final = frozenset(
         "nearest_picture",
         "zero_field",
         "grey_pixels",
+        "clip_pixels",
+        "clip_first_frame",
+        "clip_constant",
     }
 )
 """Methods that learn nothing of where things are; an untrained network is a control as well."""

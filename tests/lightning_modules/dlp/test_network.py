@@ -63,7 +63,11 @@ def test_shapes_of_the_celeba_model(faithful):
 
 
 def test_the_background_particle_is_constant_and_its_feature_is_not():
+    torch.manual_seed(0)
     network = MaskedDLP(SMALL).eval()
+    with torch.no_grad():
+        for values in network.position.maps.parameters():  # as drawn, maps vary by rounding alone
+            values.mul_(10 if values.ndim > 1 else 1)
     particles, points, _ = network.encode(torch.rand(3, 3, 64, 64), sample=True)
     assert torch.equal(particles.position.mean[:, -1], torch.zeros(3, 2))
     assert torch.equal(points[:, -1], torch.zeros(3, 2))
@@ -71,7 +75,7 @@ def test_the_background_particle_is_constant_and_its_feature_is_not():
         pytest.approx(math.log(0.01))
     ]
     assert pytest.approx(-4.605, abs=1e-3) == BACKGROUND_LOG_VARIANCE
-    assert particles.feature.mean[:, -1].std(0).max() > 0
+    assert particles.feature.mean[:, -1].std(0).max() > 1e-4
 
 
 def test_painted_squares_leave_no_lattice():
