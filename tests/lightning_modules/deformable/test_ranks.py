@@ -43,7 +43,8 @@ class Keep(pl.Callback):
 
 
 def new(name):
-    return lively(checkpoint_frames=3) if name == "video" else made(name)
+    # A strong field has kinks, at which differences of rounding grow.
+    return lively(checkpoint_frames=3, field_start=0.2) if name == "video" else made(name)
 
 
 @pytest.mark.parametrize("name", ["deformable", "adversarial", "video"])
