@@ -69,7 +69,8 @@ class DeformableVideo(KeepsBank, Method):
         sigma: standard deviation of the noise of pixels, in the range the head speaks of.
         inference_scale: the Langevin steps use ``inference_scale * sigma``; 1 (paper).
         langevin_steps: of a visit.
-        step_size: of the Langevin steps.
+        step_size: of the Langevin steps; the default is for 60 frames of 64 px at a sigma of 1, and
+            a stable one falls as the root of frames times pixels.
         alternate: move the appearance stream first, then the geometric one by a gradient of its
             own (paper); else both by one gradient.
         infer_steps: of a chain for a clip never seen.
@@ -103,15 +104,15 @@ class DeformableVideo(KeepsBank, Method):
         hidden: tuple[int, ...] = (20, 20),
         transition: TransitionKind = "mlp",
         truncate: int = 0,
-        transition_start: float = 1.0,
+        transition_start: float = 0.3,
         checkpoint_frames: int = 0,
         learning_rate: float = 2e-3,
         geometry_rate: float = 1.0,
-        transition_rate: float = 1.0,
+        transition_rate: float = 0.1,
         sigma: float = 1.0,
         inference_scale: float = 1.0,
         langevin_steps: int = 20,
-        step_size: float = 0.03,
+        step_size: float = 0.01,
         alternate: bool = False,
         infer_steps: int = 300,
         infer_by: InferBy = "chain",
