@@ -225,6 +225,12 @@ def light_direction(azimuth: Tensor, elevation: Tensor) -> Tensor:
     return torch.stack([a.sin() * e.cos(), -e.sin(), a.cos() * e.cos()], dim=-1)
 
 
+def light_angles(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Azimuth and elevation (B,), in degrees, of what `light_direction` gives, (B, 3)."""
+    x, y, z = direction.unbind(-1)
+    return torch.rad2deg(torch.atan2(x, z)), torch.rad2deg(torch.asin((-y).clamp(-1, 1)))
+
+
 def sample_factors(
     index: Tensor | NDArray[np.int64],
     seed: int = 0,
