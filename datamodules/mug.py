@@ -27,7 +27,7 @@ from datamodules.face_align import Anchors, warp
 from datamodules.face_finder import FaceFinder
 from datamodules.images import BadImages, decode
 from datamodules.mug_crops import Crop, Cropper, Way, read_boxes
-from datamodules.mug_factors import LIGHTS, TakeFactors, frame_views, read_factors
+from datamodules.mug_factors import LIGHTS, TakeFactors, frame_views, read_factors, take_lights
 from datamodules.mug_files import EXPRESSIONS, PEOPLE, MUGFiles, Take, find_files, positions
 from datamodules.mug_splits import SPLITS, split_people
 from datamodules.mug_verify import OBTAIN, verify_mug
@@ -281,8 +281,7 @@ class MUG(ClipModule):
             "session": np.array([take.session for take in takes], np.int64),
         }
         if self._factors is not None:
-            lights = [self._factors[take.name].light for take in takes]
-            labels["illumination"] = np.array(lights, np.int64)
+            labels["illumination"] = take_lights(self._factors, [take.name for take in takes])
         return ClipPlan(
             lengths=np.array([len(take.images) for take in takes], np.int64),
             names=[take.name for take in takes],

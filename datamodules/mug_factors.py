@@ -20,9 +20,8 @@ from datamodules.errors import DataError
 FACTORS: Final = "factors.csv"
 COLUMNS: Final = ("take", "frame", "yaw", "light_azimuth", "light_elevation")
 LIGHTS: Final = ("from the left", "from the middle", "from the right")
-"""What the label ``illumination`` counts: the side of the picture that the key light is on."""
-SIDE_FROM: Final = 20.0
-"""Degrees of azimuth from which on a light counts as one of a side: a third of all takes each."""
+"""What the label ``illumination`` counts: a third each of the takes of a stand-in, by the azimuth
+of their key light."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,6 @@ class TakeFactors:
     yaw: Mapping[int, float]
     azimuth: float
     elevation: float
-
-    @property
-    def light(self) -> int:
-        """An index into `LIGHTS`."""
-        return int(np.sign(self.azimuth) * (abs(self.azimuth) >= SIDE_FROM)) + 1
 
 
 def write_factors(folder: Path, takes: Iterable[tuple[str, TakeFactors]]) -> None:
@@ -98,3 +92,9 @@ def frame_views(
     except KeyError as error:
         raise DataError(f"{FACTORS} of the stand-in has no frame {error} of a take") from error
     return np.array(degrees, np.float32)
+
+
+def take_lights(factors: Mapping[str, TakeFactors], takes: Sequence[str]) -> NDArray[np.int64]:
+    """An index (N,) into `LIGHTS` for some takes, given by their names."""
+    bounds = np.quantile([found.azimuth for found in factors.values()], [1 / 3, 2 / 3])
+    return np.searchsorted(bounds, [factors[name].azimuth for name in takes], side="right")

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.mug_factors import FACTORS, TakeFactors, frame_views, read_factors, write_factors
+from datamodules.mug_factors import (
+    FACTORS,
+    TakeFactors,
+    frame_views,
+    read_factors,
+    take_lights,
+    write_factors,
+)
 
 FOUND = {
     "001/fear/take000": TakeFactors({5: -3.25, 6: 0.0, 7: 4.5}, 31.0, 12.5),
@@ -22,11 +29,11 @@ def test_what_was_written_is_read_again(tmp_path):
     assert read_factors(tmp_path) == FOUND
 
 
-@pytest.mark.parametrize(
-    ("azimuth", "light"), [(-99, 0), (-20, 0), (-19.9, 1), (0, 1), (19.9, 1), (20, 2), (99, 2)]
-)
-def test_a_light_is_on_a_side_or_in_the_middle(azimuth, light):
-    assert TakeFactors({}, azimuth, 30).light == light
+def test_lights_are_thirds_of_the_takes_from_left_to_right():
+    azimuths = {"a": 5.0, "b": -60.0, "c": -1.0, "d": 2.0, "e": 90.0, "f": -3.0}
+    factors = {name: TakeFactors({}, azimuth, 30.0) for name, azimuth in azimuths.items()}
+    lights = take_lights(factors, list("fedcba"))
+    assert lights.dtype == np.int64 and lights.tolist() == [0, 2, 1, 1, 0, 2]
 
 
 def test_views_are_of_frames_by_their_numbers():
