@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +60,7 @@ def _read(path: Path, borrowers: tuple[Path, ...]) -> Spec:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
 
+    @cache  # every row that is taken asks anew
     def lend(name: str) -> Spec:
         return _read(_path(name, path.parent), (*borrowers, path.resolve()))
 
