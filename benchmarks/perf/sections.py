@@ -109,6 +109,7 @@ def _reading(title: str, data: DataModule, images: int) -> Section:
             yield from data.train_dataloader()
 
     batches = forever()
+    next(batches)  # takes the cache into memory
     return Section(title, images, lambda: data.to_batch(next(batches), torch.device("cpu")))
 
 
