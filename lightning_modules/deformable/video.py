@@ -15,8 +15,8 @@ from lightning_modules.deformable.alternating import InferBy
 from lightning_modules.deformable.dynamics import TransitionKind
 from lightning_modules.deformable.network import Head, Painted
 from lightning_modules.deformable.painter import geometry_apart
-from lightning_modules.deformable.video_painter import ClipPainter, per_frame, watched
 from lightning_modules.deformable.video_network import VideoGenerators, VideoShape
+from lightning_modules.deformable.video_painter import ClipPainter, per_frame, watched
 from lightning_modules.interface import Batch
 from lightning_modules.langevin import Misfit, chain_from_prior, langevin
 from lightning_modules.latents import CodeBank, KeepsBank
