@@ -75,9 +75,7 @@ def test_what_the_pictures_are_drawn_from(scored):
 def test_an_inductive_method_is_scored_on_new_persons_alone(quick):
     data = fake.Clips("train")
     result = run(fake.Knows(), data)
-    assert set(result.metrics) == {
-        f"acc6_{name}_moved_new" for name in ("field", "where", "what")
-    }
+    assert set(result.metrics) == {f"acc6_{name}_moved_new" for name in ("field", "where", "what")}
     assert data.read == ["test"] and data.unit == "pictures"
 
 
@@ -164,9 +162,7 @@ def test_constant_codes_give_the_share_of_the_most_frequent_class(quick):
 def test_chance_has_every_column_and_fixed_points_their_own(quick):
     metrics = run(ClipConstant()).metrics
     assert set(metrics) == {
-        metric.replace("where", name)
-        for metric in GOLDEN
-        for name in ("field", "where", "what")
+        metric.replace("where", name) for metric in GOLDEN for name in ("field", "where", "what")
     }
     for metric, value in metrics.items():
         assert value == pytest.approx(100 / int(metric[3])), metric
