@@ -297,7 +297,7 @@ class _Attempt:
                 self.folder / "pictures",
                 title=pictures.cell_title(self.cell),
                 method=method,
-                samples=samples.of_data(data),
+                samples=samples.of_data(data, method),
             )
         except cb.StopRequestedError:
             raise
