@@ -21,6 +21,7 @@ DATASETS: Final[dict[str, str]] = {
     "ckplus": "datamodules.ckplus:CKPlus",
     "ffhq": "datamodules.ffhq:FFHQ",
     "mnist": "datamodules.mnist:MNIST",
+    "moving_mnist": "datamodules.moving_mnist:MovingMNIST",
     "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
 }

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from datamodules.standins.counter import uniforms
 from datamodules.standins.face_expressions import ACTIONS, expression_actions
+from datamodules.standins.face_factors import light_colour, light_direction
 from datamodules.standins.faces import TRAITS, FaceFactors, sample_factors
 
 __all__ = ["acted", "course", "take_factors"]
@@ -35,8 +36,12 @@ _GESTURE_CHANCE = 0.6
 _PERIODS = (25.0, 120.0)  # of slow motions, frames
 _CLOSER, _HIGHER = 1.07, 0.30  # the face in the middle of the picture, with room to move
 _CLEAR = 0.9  # glasses that would be darker are not worn indoors
-_MOVES = {"yaw": (5.5, 2.6), "pitch": (3.5, 1.8), "roll": (2.5, 1.3)}
-"""Standard deviations in degrees: from take to take, and within one."""
+_MOVES = {"yaw": (3.5, 1.2), "pitch": (2.5, 0.9), "roll": (1.8, 0.7)}
+"""Standard deviations in degrees: from take to take, and within one. Actors sit, and face the lens."""
+_LAMPS = {"azimuth": (0.0, 16.0), "elevation": (28.0, 8.0), "warmth": (0.0, 0.15)}
+"""Mean and standard deviation from take to take, degrees: a studio with two soft lamps."""
+_AMBIENT = (0.5, 0.7)
+_EXPOSED = (0.35, 0.65)  # of the camera's range
 
 
 def _draw(seed: int, place: int, names: list[str]) -> Array:
@@ -147,22 +152,41 @@ def take_factors(subject: int, place: int, kind: int, frames: int, seed: int) ->
         return torch.from_numpy(centre + motion * _waves(seed, place, [name], frames)[:, 0]).float()
 
     gaze = torch.stack([moving("gaze/x", 0.1, 0.08), moving("gaze/y", 0.06, 0.05)], dim=1)
-    shift = torch.stack([moving("shift/x", 0.04, 0.022), moving("shift/y", 0.035, 0.016)], dim=1)
+    shift = torch.stack([moving("shift/x", 0.03, 0.010), moving("shift/y", 0.025, 0.008)], dim=1)
     actions = acted(subject, place, kind, frames, seed)
     tint = _draw(seed, place, ["wall/r", "wall/g", "wall/b"])
     wall = np.array([0.20, 0.34, 0.62]) * (0.75 + 0.5 * tint)
     scene = {f"background_{c}{i}": float(wall[k]) for k, c in enumerate("rgb") for i in range(3)}
     scene |= {"stripe_strength": 0.0, "marble_strength": 0.0, "body_turn": 0.5}
     scene |= {f"blob{i}_tone": 0.0 for i in range(4)}
+    low, high = _EXPOSED
+    drawn = _draw(seed, place, ["exposure", "contrast"])
+    scene |= dict(zip(("exposure", "contrast"), (low + (high - low) * drawn).tolist(), strict=True))
     return (
         base.replace(
+            **_lamps(place, seed),
             **{name: moving(name, *deviations) for name, deviations in _MOVES.items()},
             expression=torch.full((frames,), kind),
             actions=torch.from_numpy(actions).float(),
             gaze=gaze,
             shift=shift - torch.tensor([0.0, _HIGHER]),
-            scale=_CLOSER * torch.exp(moving("scale", 0.05, 0.012)),
+            scale=_CLOSER * torch.exp(moving("scale", 0.04, 0.006)),
         )
         .with_scene(**scene)
         .with_traits(glasses=glasses.clamp(max=_CLEAR))
     )
+
+
+def _lamps(place: int, seed: int) -> dict[str, torch.Tensor]:
+    """Light of a take, the same in all its frames."""
+    chance = ndtri(_draw(seed, place, [f"lamp/{name}" for name in _LAMPS]))
+    azimuth, elevation, warmth = (
+        torch.tensor([mean + deviation * float(np.clip(z, -2.2, 2.2))])
+        for (mean, deviation), z in zip(_LAMPS.values(), chance, strict=True)
+    )
+    low, high = _AMBIENT
+    return {
+        "light": light_direction(azimuth, elevation),
+        "light_colour": light_colour(warmth),
+        "ambient": torch.tensor([low + (high - low) * _draw(seed, place, ["lamp/ambient"])[0]]),
+    }

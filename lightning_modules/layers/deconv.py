@@ -81,10 +81,22 @@ class Growth(Weights):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer."""
+        """Apply the layer.
+
+        Two cases are computed as what they are, for on CPUs torch's transposed convolution takes
+        up to three times as long for them: a stride of 1 is a convolution with the kernel turned
+        round, and a kernel that tiles is one product for every place.
+        """
         weight, stride = self.scaled(), self.stride
+        kernel = weight.shape[-1]
+        if stride == 1 and kernel % 2:
+            turned = weight.flip(2, 3).transpose(0, 1)
+            return F.conv2d(x, turned, self.bias, padding=kernel // 2)
+        if kernel == stride:
+            tiles = F.conv2d(x, weight.flatten(1).T[..., None, None])
+            return F.pixel_shuffle(tiles, stride) + self.bias[:, None, None]
         whole = F.conv_transpose2d(
-            x, weight, self.bias, stride=stride, padding=(weight.shape[-1] - stride) // 2
+            x, weight, self.bias, stride=stride, padding=(kernel - stride) // 2
         )
         return whole[..., : stride * x.shape[2], : stride * x.shape[3]]
 
@@ -159,6 +171,34 @@ class Tower(nn.Module):
         return x
 
 
+def mirrored(inputs: int, channels: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
+    """Convolutions of stride 2 that shrink a picture to the 4 x 4 map a `Tower` grows from.
+
+    Args:
+        inputs: channels of the picture.
+        channels: those of the tower, in the tower's order.
+        kernels: those of the tower, in the tower's order.
+    """
+    widths = itertools.pairwise([inputs, *reversed(channels)])
+    return nn.Sequential(
+        *(
+            nn.Sequential(nn.Conv2d(a, b, k, stride=2, padding=k // 2), nn.ReLU())
+            for (a, b), k in zip(widths, reversed(kernels), strict=True)
+        )
+    )
+
+
+def certain(head: nn.Linear) -> nn.Linear:
+    """Draw the weights of a layer that gives means, then log-variances, of normalised numbers.
+
+    Codes differ from sample to sample, and are almost certain, from the first step.
+    """
+    outputs = head.out_features // 2
+    nn.init.normal_(head.weight[:outputs], std=_FIRST_SPREAD / head.in_features**0.5)
+    nn.init.constant_(head.bias[outputs:], _FIRST_LOG_VARIANCE)
+    return head
+
+
 class MirroredEncoder(nn.Module):
     """Picture -> mean and log-variance of a code, by the convolutions that mirror a `Tower`.
 
@@ -175,18 +215,9 @@ class MirroredEncoder(nn.Module):
         self, inputs: int, channels: Sequence[int], kernels: Sequence[int], outputs: int
     ) -> None:
         super().__init__()
-        widths = itertools.pairwise([inputs, *reversed(channels)])
-        self.convolutions = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv2d(a, b, k, stride=2, padding=k // 2), nn.ReLU())
-                for (a, b), k in zip(widths, reversed(kernels), strict=True)
-            )
-        )
+        self.convolutions = mirrored(inputs, channels, kernels)
         self.norm = nn.LayerNorm(channels[0] * START**2)
-        self.head = nn.Linear(channels[0] * START**2, 2 * outputs)
-        # Codes that differ from picture to picture, and are almost certain, from the first step.
-        nn.init.normal_(self.head.weight[:outputs], std=_FIRST_SPREAD / self.head.in_features**0.5)
-        nn.init.constant_(self.head.bias[outputs:], _FIRST_LOG_VARIANCE)
+        self.head = certain(nn.Linear(channels[0] * START**2, 2 * outputs))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance."""
