@@ -27,8 +27,8 @@ from lightning_modules.interface import (
     Method,
 )
 
-CELLS: Final = 16
-"""A field is averaged to so many cells a side before anything reads it."""
+CELL: Final = 4
+"""Side of the squares that a field is averaged over before anything reads it, pixels."""
 CLIPS: Final = 16
 _FRAMES: Final = 256
 
@@ -68,7 +68,7 @@ def as_clips(data: DataModule) -> Iterator[None]:
 def describe(method: Method, clip: Tensor, *, field: bool = True) -> dict[str, Tensor]:
     """All that a method says of the frames of ``clip`` (B, T, C, H, W), each (B, T, D).
 
-    ``field``, if wanted, is averaged to `CELLS` x `CELLS` x 2 numbers a frame.
+    ``field``, if wanted, is averaged over squares of `CELL` pixels: 512 numbers a frame of 64 px.
 
     Raises:
         NotApplicableError: it says nothing.
@@ -105,8 +105,8 @@ def describe_pictures(method: Method, image: Tensor, *, field: bool = True) -> d
 
 
 def pooled(field: Tensor) -> Tensor:
-    """Fields (B, 2, H, W) as (B, 2 CELLS^2), the means of cells."""
-    return F.adaptive_avg_pool2d(field, CELLS).flatten(1)
+    """Fields (B, 2, H, W) as (B, 2 H W / CELL^2), the means of squares of `CELL` pixels."""
+    return F.adaptive_avg_pool2d(field, max(1, field.shape[-1] // CELL)).flatten(1)
 
 
 @torch.no_grad()
