@@ -23,6 +23,7 @@ DATASETS: Final[dict[str, str]] = {
     "mnist": "datamodules.mnist:MNIST",
     "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
+    "sprites": "datamodules.sprites:Sprites",
 }
 
 
