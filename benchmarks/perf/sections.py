@@ -11,6 +11,9 @@ import torch
 from benchmarks.perf.plain import PlainMaskedDLP
 from benchmarks.perf.plain_deformable import PlainDeformable
 from datamodules.celeba import CelebA
+from datamodules.interface import DataModule
+from datamodules.sprites import Sprites
+from datamodules.sprites_sheets import CLIP_FRAMES
 from datamodules.standins.faces import render_faces, sample_factors
 from lightning_modules.deformable.module import DeformableGenerator
 from lightning_modules.dlp.module import DeepLatentParticles
@@ -18,6 +21,7 @@ from lightning_modules.interface import Batch
 
 BATCH: Final = 16
 CHAINS: Final = 100
+CLIPS: Final = 8
 
 # The paper's masked model at 64 px, as the authors' code configures it for that size.
 FAITHFUL_64: Final = {
@@ -100,14 +104,32 @@ def encode() -> Section:
 
 def read() -> Section:
     """Batches of the stand-in from its cache, on the device as floats."""
-    data = _faces()
+    data = CelebA(
+        source="standin",
+        image_size=64,
+        batch_size=BATCH,
+        standin_sizes={"unsupervised": 512, "train": 32, "test": 32},
+    )
+    return _reading("reading", data, BATCH)
+
+
+def read_clips() -> Section:
+    """Clips of 8 frames, as `read` does."""
+    data = Sprites(source="standin", characters=100, clip_batch_size=CLIPS)
+    data.hand_out("clips")
+    return _reading("reading clips", data, CLIPS * CLIP_FRAMES)
+
+
+def _reading(title: str, data: DataModule, images: int) -> Section:
+    data.prepare_data()
+    data.setup("fit")
 
     def forever() -> Iterator[Batch]:
         while True:
             yield from data.train_dataloader()
 
     batches = forever()
-    return Section("reading", BATCH, lambda: data.to_batch(next(batches), torch.device("cpu")))
+    return Section(title, images, lambda: data.to_batch(next(batches), torch.device("cpu")))
 
 
 def _visit(title: str, *, plain: bool) -> Section:
@@ -156,23 +178,12 @@ def render() -> Section:
     return Section("rendering faces", images, lambda: render_faces(factors, 64, dtype=torch.uint8))
 
 
-def _faces() -> CelebA:
-    data = CelebA(
-        source="standin",
-        image_size=64,
-        batch_size=BATCH,
-        standin_sizes={"unsupervised": 512, "train": 32, "test": 32},
-    )
-    data.prepare_data()
-    data.setup("fit")
-    return data
-
-
 SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train": train,
     "train_plain": train_plain,
     "encode": encode,
     "read": read,
+    "read_clips": read_clips,
     "visit": visit,
     "visit_plain": visit_plain,
     "infer": infer,
