@@ -202,7 +202,7 @@ def test_the_stand_in_comes_by_the_same_road(tmp_path):
         {"characters": 9},
         {"image_size": 48},
         {"frames": 9},
-        {"frames": 1},
+        {"frames": 0},
         {"frames": 5, "window": "start", "stride": 2},
     ],
 )
