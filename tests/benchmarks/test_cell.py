@@ -17,7 +17,7 @@ from benchmarks.files import digest
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.protocols.kept import kept
 from benchmarks.store import Store
-from tests.benchmarks.tiny import ENTRY, TinyMethod
+from tests.benchmarks.tiny import ENTRY, TinyData, TinyMethod
 
 
 def weights(results, cell):
@@ -85,6 +85,14 @@ def test_what_goes_wrong_is_a_row_with_its_reason(tiny, tmp_path, row, status, r
     assert checkpoints.any_file(Store(tmp_path).run_folder(result.cell_id) / "resume.ckpt") == (
         row == "mute"
     )
+
+
+def test_data_hand_out_what_the_method_asks_for(tiny, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(TinyData, "hand_out", lambda self, unit, draw=0: asked.append((unit, draw)))
+    monkeypatch.setattr(TinyMethod, "draws", 3)
+    assert run(tiny(), tmp_path).status == "ok"
+    assert asked[0] == ("pictures", 3)
 
 
 def test_the_number_stands_before_the_dashboard_is_finished(tiny, tmp_path, monkeypatch):
