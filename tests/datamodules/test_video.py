@@ -178,13 +178,14 @@ def test_a_video_shorter_than_it_says_is_named(tmp_path, caplog):
     assert f"video.avi says that it has {COUNT} frames, and has {count}" in caplog.text
 
 
-def test_memory_holds_one_frame_at_a_time(tmp_path):
-    path = tmp_path / "video.avi"
+def test_frames_are_decoded_as_they_are_asked_for(tmp_path):
+    path = tmp_path / "video.mp4"
     write_video(path, pictures())
-    frames = read_video(path)
-    next(frames)
-    frames.close()  # a video need not be read to its end
-    assert [number for number, _ in frames] == []
+    damage(path)
+    frames = read_video(path, threads=1)  # a later frame would stop it
+    assert [next(frames)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    with pytest.raises(DataError, match="does not decode"):
+        list(frames)
 
 
 def test_real_faces_survive(tmp_path):
