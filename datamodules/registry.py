@@ -24,6 +24,7 @@ DATASETS: Final[dict[str, str]] = {
     "moving_mnist": "datamodules.moving_mnist:MovingMNIST",
     "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
+    "sprites": "datamodules.sprites:Sprites",
 }
 
 
