@@ -236,7 +236,7 @@ class _Attempt:
     ) -> None:
         of_row = None if stage.data else self.cell.train_on
         data.train_on(of_row or method.trains_on)
-        data.hand_out(method.sees)
+        data.hand_out(method.sees, draw=method.draws)
         if found is not None:
             checkpoints.check_owner(found, self.cell.cell_id)
             log.info("going on from %s", found)
