@@ -64,9 +64,7 @@ def score_samples(
     painted = paint(where, what[:, None].expand(-1, count, -1))
     order = torch.rand(len(rows), frames, generator=generator).argsort(1)[:, :count]
     real = test.frames[torch.from_numpy(rows)[:, None], order]
-    said, seen = (
-        judge.says(clip.flatten(0, 1)) for clip in (looked_at(painted), real)
-    )
+    said, seen = (judge.says(clip.flatten(0, 1)) for clip in (looked_at(painted), real))
     ratios = []
     for name in labels:
         if TARGETS[name].side == "where":

@@ -22,9 +22,7 @@ SIDE: Final = 32
 STEPS: Final = 600
 BATCH: Final = 128
 RATE: Final = 3e-3
-JUDGED: Final = tuple(
-    name for name in TARGETS if name not in ("action", "direction", "positions")
-)
+JUDGED: Final = tuple(name for name in TARGETS if name not in ("action", "direction", "positions"))
 """A pose says action and direction; which of two swapped digits is which, nobody can say."""
 _HIDDEN: Final = 128
 _COLOURS: Final = 16
@@ -73,9 +71,7 @@ class FrameJudge(nn.Module):
         frames = 2 * frames - 1
         seen = torch.cat([self.shapes(frames), _MANY * self.colours(frames).mean((2, 3))], 1)
         found = self.answer(self.hidden(seen).relu())
-        return dict(
-            zip(self.outputs, found.split(list(self.outputs.values()), dim=1), strict=True)
-        )
+        return dict(zip(self.outputs, found.split(list(self.outputs.values()), dim=1), strict=True))
 
 
 class FittedJudge:

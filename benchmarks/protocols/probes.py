@@ -162,9 +162,7 @@ def _few(samples: Samples) -> Samples:
     return Samples(*(part[rows] for part in samples))
 
 
-def _measured(
-    predicted: Array, wanted: Array, person: Array, kind: Kind
-) -> tuple[float, Interval]:
+def _measured(predicted: Array, wanted: Array, person: Array, kind: Kind) -> tuple[float, Interval]:
     """Score and interval by the kind of label; in percent, but for concordance."""
     if kind == "class":
         return pooled_recall([(predicted, wanted)], person)

@@ -153,7 +153,9 @@ def as_pictures(clip: Tensor) -> Array:
     return found
 
 
-def _labels(labels: dict[str, Array], clips: Array, moments: Array, frames: int) -> dict[str, Array]:
+def _labels(
+    labels: dict[str, Array], clips: Array, moments: Array, frames: int
+) -> dict[str, Array]:
     """Labels of frames ``moments`` (N, M) or (N, 1) of ``clips`` (N,), flat; M as often."""
     count = min(MOMENTS, frames)
     found = {}
