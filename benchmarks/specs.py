@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
+from benchmarks.borrowed import BorrowedError, with_borrowed
 from benchmarks.schema import CellSpec, Source, Spec, UnknownNameError, describe, pick, suggestion
 
 SPECS_FOLDER: Final = Path(__file__).parent / "specs"
@@ -34,22 +36,40 @@ def load_spec(table: str | Path) -> Spec:
         UnknownNameError: no table has this id; names the nearest ones.
         SpecError: the file is missing or wrong; names file and field.
     """
-    if str(table).endswith((".yaml", ".yml")):
-        path = Path(table)
-        if not path.is_file():
-            raise SpecError(f"{path}: no such file")
-    else:
-        path = pick(
+    return _read(_path(table), ())
+
+
+def _path(table: str | Path, beside: Path = Path()) -> Path:
+    """The file of a table; paths are relative to the folder ``beside``."""
+    if not str(table).endswith((".yaml", ".yml")):
+        return pick(
             "table", str(table), {name: SPECS_FOLDER / f"{name}.yaml" for name in table_ids()}
         )
+    path = beside / table
+    if not path.is_file():
+        raise SpecError(f"{path}: no such file")
+    return path
+
+
+def _read(path: Path, borrowers: tuple[Path, ...]) -> Spec:
+    """The specification in a file that others, one after the other, take parts of."""
+    if path.resolve() in borrowers:
+        raise SpecError(f"{path}: takes from a table that takes from this one")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
+
+    @cache  # every row that is taken asks anew
+    def lend(name: str) -> Spec:
+        return _read(_path(name, path.parent), (*borrowers, path.resolve()))
+
     try:
-        spec = Spec.model_validate(content)
+        spec = Spec.model_validate(with_borrowed(content, lend))
     except ValidationError as error:
         raise SpecError(f"{path}: {describe(error)}") from error
+    except BorrowedError as error:
+        raise SpecError(f"{path}: {error}") from error
     _check_metrics(spec, path)
     return spec
 

@@ -26,9 +26,6 @@ METHODS: Final[dict[str, str]] = {
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
-    "deformable_video_amortised": (
-        "lightning_modules.deformable.video_amortised:AmortisedDeformableVideo"
-    ),
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "ddr": "lightning_modules.ddr.module:DDR",

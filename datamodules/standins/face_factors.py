@@ -230,6 +230,12 @@ def light_colour(warmth: Tensor) -> Tensor:
     return 1.0 + warmth[:, None] * torch.tensor([0.07, 0.0, -0.11])
 
 
+def light_angles(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Azimuth and elevation (B,), in degrees, of what `light_direction` gives, (B, 3)."""
+    x, y, z = direction.unbind(-1)
+    return torch.rad2deg(torch.atan2(x, z)), torch.rad2deg(torch.asin((-y).clamp(-1, 1)))
+
+
 def sample_factors(
     index: Tensor | NDArray[np.int64],
     seed: int = 0,

@@ -37,7 +37,7 @@ _PERIODS = (25.0, 120.0)  # of slow motions, frames
 _CLOSER, _HIGHER = 1.07, 0.30  # the face in the middle of the picture, with room to move
 _CLEAR = 0.9  # glasses that would be darker are not worn indoors
 _MOVES = {"yaw": (3.5, 1.2), "pitch": (2.5, 0.9), "roll": (1.8, 0.7)}
-"""Standard deviations in degrees: from take to take, and within one. Actors sit, and face the lens."""
+"""Standard deviations in degrees, from take to take and within one: who acts sits still."""
 _LAMPS = {"azimuth": (0.0, 16.0), "elevation": (28.0, 8.0), "warmth": (0.0, 0.15)}
 """Mean and standard deviation from take to take, degrees: a studio with two soft lamps."""
 _AMBIENT = (0.5, 0.7)

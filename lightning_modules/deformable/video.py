@@ -15,8 +15,8 @@ from lightning_modules.deformable.alternating import InferBy
 from lightning_modules.deformable.dynamics import TransitionKind
 from lightning_modules.deformable.network import Head, Painted
 from lightning_modules.deformable.painter import geometry_apart
-from lightning_modules.deformable.video_painter import ClipPainter, per_frame, watched
 from lightning_modules.deformable.video_network import VideoGenerators, VideoShape
+from lightning_modules.deformable.video_painter import ClipPainter, per_frame, watched
 from lightning_modules.interface import Batch
 from lightning_modules.langevin import Misfit, chain_from_prior, langevin
 from lightning_modules.latents import CodeBank, KeepsBank
@@ -70,6 +70,10 @@ class DeformableVideo(KeepsBank, ClipPainter):
         langevin_steps: of a visit.
         step_size: of the Langevin steps; the default is for 60 frames of 64 px at a sigma of 1, and
             a stable one falls as the root of frames times pixels.
+        even_steps: make the steps of z_0 and of all xi, of either stream, alike in length, see
+            `langevin`; else one step size is for all (paper). The curvature of z_0 is that of all
+            frames together, so that xi, which says what moves, moves hundreds of times too slowly
+            in short chains.
         alternate: move the appearance stream first, then the geometric one by a gradient of its
             own (paper); else both by one gradient.
         infer_steps: of a chain for a clip never seen.
@@ -110,6 +114,7 @@ class DeformableVideo(KeepsBank, ClipPainter):
         inference_scale: float = 1.0,
         langevin_steps: int = 20,
         step_size: float = 0.01,
+        even_steps: bool = False,
         alternate: bool = False,
         infer_steps: int = 300,
         infer_by: InferBy = "chain",
@@ -144,7 +149,7 @@ class DeformableVideo(KeepsBank, ClipPainter):
         self.geometry_rate, self.transition_rate = geometry_rate, transition_rate
         self.sigma, self.inference_scale = sigma, inference_scale
         self.langevin_steps, self.step_size = langevin_steps, step_size
-        self.alternate = alternate
+        self.even_steps, self.alternate = even_steps, alternate
         self.infer_steps = infer_steps
         self.infer_by: InferBy = infer_by
         self.seed = seed
@@ -185,6 +190,7 @@ class DeformableVideo(KeepsBank, ClipPainter):
             step_size=self.step_size,
             noise=lambda step: normal_noise(self.seed, index, epoch, step, size=size),
             blocks=self._blocks(clip.shape[1]),
+            even=self._even(clip.shape[1]),
         )
         self.bank.write(index, codes)
         return codes
@@ -210,6 +216,7 @@ class DeformableVideo(KeepsBank, ClipPainter):
                 chain=chain,
                 to_mode=self.infer_by == "mode",
                 blocks=self._blocks(frames),
+                even=self._even(frames),
             )
             for part in torch.split(clip, max(1, _FRAMES // frames))
         ]
@@ -217,6 +224,9 @@ class DeformableVideo(KeepsBank, ClipPainter):
 
     def _blocks(self, frames: int) -> tuple[int, ...]:
         return self.generators.dynamics.sizes(frames) if self.alternate else ()
+
+    def _even(self, frames: int) -> tuple[int, ...]:
+        return self.generators.dynamics.parts(frames) if self.even_steps else ()
 
     def _misfit(self, clip: Tensor) -> Misfit:
         variance = (self.inference_scale * self.sigma) ** 2

@@ -113,7 +113,7 @@ class VideoShape(PaintShape):
                 self.transition,
                 self.truncate,
                 self.transition_start,
-                equalised=True,
+                equalised=self.balance is not None,
             )
             for state, noise in sizes
         )

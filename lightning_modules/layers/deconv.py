@@ -171,34 +171,6 @@ class Tower(nn.Module):
         return x
 
 
-def mirrored(inputs: int, channels: Sequence[int], kernels: Sequence[int]) -> nn.Sequential:
-    """Convolutions of stride 2 that shrink a picture to the 4 x 4 map a `Tower` grows from.
-
-    Args:
-        inputs: channels of the picture.
-        channels: those of the tower, in the tower's order.
-        kernels: those of the tower, in the tower's order.
-    """
-    widths = itertools.pairwise([inputs, *reversed(channels)])
-    return nn.Sequential(
-        *(
-            nn.Sequential(nn.Conv2d(a, b, k, stride=2, padding=k // 2), nn.ReLU())
-            for (a, b), k in zip(widths, reversed(kernels), strict=True)
-        )
-    )
-
-
-def certain(head: nn.Linear) -> nn.Linear:
-    """Draw the weights of a layer that gives means, then log-variances, of normalised numbers.
-
-    Codes differ from sample to sample, and are almost certain, from the first step.
-    """
-    outputs = head.out_features // 2
-    nn.init.normal_(head.weight[:outputs], std=_FIRST_SPREAD / head.in_features**0.5)
-    nn.init.constant_(head.bias[outputs:], _FIRST_LOG_VARIANCE)
-    return head
-
-
 class MirroredEncoder(nn.Module):
     """Picture -> mean and log-variance of a code, by the convolutions that mirror a `Tower`.
 
@@ -215,9 +187,18 @@ class MirroredEncoder(nn.Module):
         self, inputs: int, channels: Sequence[int], kernels: Sequence[int], outputs: int
     ) -> None:
         super().__init__()
-        self.convolutions = mirrored(inputs, channels, kernels)
+        widths = itertools.pairwise([inputs, *reversed(channels)])
+        self.convolutions = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv2d(a, b, k, stride=2, padding=k // 2), nn.ReLU())
+                for (a, b), k in zip(widths, reversed(kernels), strict=True)
+            )
+        )
         self.norm = nn.LayerNorm(channels[0] * START**2)
-        self.head = certain(nn.Linear(channels[0] * START**2, 2 * outputs))
+        self.head = nn.Linear(channels[0] * START**2, 2 * outputs)
+        # Codes that differ from picture to picture, and are almost certain, from the first step.
+        nn.init.normal_(self.head.weight[:outputs], std=_FIRST_SPREAD / self.head.in_features**0.5)
+        nn.init.constant_(self.head.bias[outputs:], _FIRST_LOG_VARIANCE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance."""
