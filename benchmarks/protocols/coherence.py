@@ -3,8 +3,8 @@
 Diversity: for clips of ``test``, *where* is drawn for the clip's own *what*, from p(z | f) if the
 method has such a prior, else from its prior of *where*, else from N(0, I). A judge looks at what is
 painted. ``sample_diversity`` is how many poses it sees in the frames of a clip (the exponential of
-their entropy), or how far they spread (standard deviation of the centre, of valence and arousal), in
-percent of the same of as many real frames of the clip. ``sample_what`` is how much of the
+their entropy), or how far they spread (deviation of the centre, of valence and arousal), in
+percent of the same of as many real frames of the clip, drawn with replacement. ``sample_what`` is how much of the
 clip's own *what* it still sees.
 
 Coherence ("the coherence of the dynamic space between different identities", Helminger et al. 2018,
@@ -57,12 +57,12 @@ def score_samples(
         return ProtocolResult({})
     rows = spread(len(test.frames), CLIPS)
     frames = test.frames.shape[1]
-    count = min(DRAWS, frames)
+    count = DRAWS
     place = torch.from_numpy(rows).to(codes[1].device)
     what = codes[1][place, 0]
     where = drawn(method, what, count, codes[0].shape[2], generator)
     painted = paint(where, what[:, None].expand(-1, count, -1))
-    order = torch.rand(len(rows), frames, generator=generator).argsort(1)[:, :count]
+    order = torch.randint(0, frames, (len(rows), count), generator=generator)
     real = test.frames[torch.from_numpy(rows)[:, None], order]
     said, seen = (judge.says(clip.flatten(0, 1)) for clip in (looked_at(painted), real))
     ratios = []
@@ -172,7 +172,7 @@ def grid(where: Tensor, generator: Generator) -> Tensor:
     if codes.shape[1] != 2:
         return codes[torch.randperm(len(codes), generator=generator)[: SIDE**2].to(codes.device)]
     edges = np.quantile(codes.double().cpu().numpy(), REACH, axis=0)
-    first, second = (torch.linspace(*map(float, edges[:, k]), SIDE) for k in range(2))
+    first, second = (torch.from_numpy(np.linspace(*edges[:, k], SIDE)) for k in range(2))
     across, down = torch.meshgrid(first, second, indexing="xy")
     return torch.stack([across.ravel(), down.ravel()], 1).to(codes)
 

@@ -2,12 +2,13 @@
 
 It is asked about frames that a method paints of codes of two clips; its own answers on real frames
 of characters it has not seen stand beside that. One small network for all of a dataset's labels:
-four convolutions on frames shrunk to 32 px, and one answer a label: a class, a set of classes
+three convolutions on frames shrunk to 32 px, and one answer a label: a class, a set of classes
 (digits of a frame), or numbers. In fitting, half of the frames are blurred, for painted frames are.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import numpy as np
@@ -25,9 +26,9 @@ RATE: Final = 3e-3
 JUDGED: Final = tuple(name for name in TARGETS if name not in ("action", "direction", "positions"))
 """A pose says action and direction; which of two swapped digits is which, nobody can say."""
 _HIDDEN: Final = 128
-_COLOURS: Final = 16
+_WIDTHS: Final = (16, 32, 64)
 _MANY: Final = 10.0
-"""Makes means over pixels as large as what single places say."""
+"""Makes means over a picture, which tell its colours, as large as what single places say."""
 _CHUNK: Final = 1024
 
 
@@ -56,21 +57,20 @@ class FrameJudge(nn.Module):
     def __init__(self, outputs: dict[str, int]) -> None:
         super().__init__()
         self.outputs = outputs
-        layers: list[nn.Module] = []
-        for before, after, stride in ((3, 16, 2), (16, 32, 2), (32, 64, 2)):
-            layers += [nn.Conv2d(before, after, 3, stride=stride, padding=1), nn.ReLU()]
-        self.shapes = nn.Sequential(*layers, nn.Flatten())
-        self.colours = nn.Sequential(
-            nn.Conv2d(3, _COLOURS, 1), nn.ReLU(), nn.Conv2d(_COLOURS, _COLOURS, 1), nn.ReLU()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, 3, stride=2, padding=1)
+            for before, after in itertools.pairwise((3, *_WIDTHS))
         )
-        self.hidden = nn.Linear(64 * (SIDE // 8) ** 2 + _COLOURS, _HIDDEN)
+        self.hidden = nn.Linear(_WIDTHS[-1] * (SIDE // 8) ** 2 + sum(_WIDTHS), _HIDDEN)
         self.answer = nn.Linear(_HIDDEN, sum(outputs.values()))
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Raw answers (B, outputs) by label of frames (B, 3, SIDE, SIDE) in [0, 1]."""
-        frames = 2 * frames - 1
-        seen = torch.cat([self.shapes(frames), _MANY * self.colours(frames).mean((2, 3))], 1)
-        found = self.answer(self.hidden(seen).relu())
+        maps, overall = 2 * frames - 1, []
+        for layer in self.convolutions:
+            maps = layer(maps).relu()
+            overall.append(_MANY * maps.mean((2, 3)))
+        found = self.answer(self.hidden(torch.cat([maps.flatten(1), *overall], 1)).relu())
         return dict(zip(self.outputs, found.split(list(self.outputs.values()), dim=1), strict=True))
 
 

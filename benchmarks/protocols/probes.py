@@ -73,31 +73,27 @@ def score_probes(train: Gathered, test: Gathered) -> ProtocolResult:
             metrics |= {new: metrics[old] for new, old in copied.items()}
             intervals |= {new: intervals[old] for new, old in copied.items()}
             continue
-        codes = [each.codes[side].double().cpu().numpy() for each in (train, test)]
+        train_code, test_code = (each.codes[side].double().cpu().numpy() for each in (train, test))
         recalls = []
         for name in scored:
-            target = TARGETS[name]
-            parts = [
-                _samples(code, label[name], each.person)
-                for code, label, each in zip(codes, (fitted, scored), (train, test), strict=True)
-            ]
+            kind = TARGETS[name].kind
+            fit = _samples(train_code, fitted[name], train.person)
+            seen = _samples(test_code, scored[name], test.person)
+            predicted = _linear(fit, seen, kind)
             if name in ATTRIBUTES:
-                recalls.append((*_linear(*parts, target.kind), parts[1]))
+                recalls.append((predicted, seen.label))
                 continue
-            predicted, wanted = _linear(*parts, target.kind)
-            found = _measured(predicted, wanted, parts[1].person, target.kind)
-            metrics[f"probe_{side}_{name}"], intervals[f"probe_{side}_{name}"] = found
-            if len(parts[1].label) > len(test.frames):
-                few = [_few(part) for part in parts]
-                predicted = _nearest(*few, target.kind)
-                found = _measured(predicted, few[1].label, few[1].person, target.kind)
-                metrics[f"near_{side}_{name}"], intervals[f"near_{side}_{name}"] = found
+            metric = f"probe_{side}_{name}"
+            metrics[metric], intervals[metric] = _measured(predicted, seen, kind)
+            if len(seen.label) > len(test.frames):
+                fit, seen = _few(fit), _few(seen)
+                metric = f"near_{side}_{name}"
+                predicted = _nearest(fit, seen, kind)
+                metrics[metric], intervals[metric] = _measured(predicted, seen, kind)
         if recalls:
-            name = f"probe_{side}_attributes"
-            metrics[name], intervals[name] = pooled_recall(
-                [(predicted, wanted) for predicted, wanted, _ in recalls], recalls[0][2].person
-            )
-        told = _who(codes[1].mean(1), test)
+            metric = f"probe_{side}_attributes"
+            metrics[metric], intervals[metric] = pooled_recall(recalls, test.person)
+        told = _who(test_code.mean(1), test)
         if told is not None:
             metric = f"probe_{side}_{IDENTITY}"
             metrics[f"probe_chance_{IDENTITY}"], metrics[metric], intervals[metric] = told
@@ -135,16 +131,16 @@ def _standardised(train: Array, test: Array) -> tuple[Array, Array]:
     return (train - mean) * scale, (test - mean) * scale
 
 
-def _linear(train: Samples, test: Samples, kind: Kind) -> tuple[Array, Array]:
-    """What a linear probe says of ``test``, and what it should say."""
+def _linear(train: Samples, test: Samples, kind: Kind) -> Array:
+    """What a linear probe says of ``test``."""
     fit, seen = _standardised(train.code, test.code)
     if kind == "class":
-        return discriminant(fit, train.label, seen), test.label
+        return discriminant(fit, train.label, seen)
     if kind == "set":
         classes = int(max(train.label.max(), test.label.max())) + 1
         scores = regression(fit, members(train.label, classes), seen)
-        return likeliest(scores, test.label.shape[1]), test.label
-    return regression(fit, train.label, seen), test.label
+        return likeliest(scores, test.label.shape[1])
+    return regression(fit, train.label, seen)
 
 
 def _nearest(train: Samples, test: Samples, kind: Kind) -> Array:
@@ -162,8 +158,9 @@ def _few(samples: Samples) -> Samples:
     return Samples(*(part[rows] for part in samples))
 
 
-def _measured(predicted: Array, wanted: Array, person: Array, kind: Kind) -> tuple[float, Interval]:
+def _measured(predicted: Array, test: Samples, kind: Kind) -> tuple[float, Interval]:
     """Score and interval by the kind of label; in percent, but for concordance."""
+    wanted, person = test.label, test.person
     if kind == "class":
         return pooled_recall([(predicted, wanted)], person)
     if kind == "set":
@@ -172,9 +169,11 @@ def _measured(predicted: Array, wanted: Array, person: Array, kind: Kind) -> tup
     if kind == "concordance":
         return concordance(predicted, wanted), concordance_interval(predicted, wanted, person)
     wrong, spread = np.square(predicted - wanted), np.square(wanted - wanted.mean(0))
-    low, high = ratio_interval(wrong, spread, person)
-    share = float(np.mean(1 - wrong.sum(0) / spread.sum(0)))
-    return 100 * share, (100 * (1 - high), 100 * (1 - low))
+    # A place that never changes has no variance to tell.
+    told = spread.sum(0) > 1e-12
+    low, high = ratio_interval(wrong[:, told], spread[:, told], person)
+    share = 1 - (wrong[:, told].sum(0) / spread[:, told].sum(0)).mean()
+    return 100 * float(share), (100 * (1 - high), 100 * (1 - low))
 
 
 def _who(code: Array, test: Gathered) -> tuple[float, float, Interval] | None:
