@@ -3,9 +3,9 @@
 Diversity: for clips of ``test``, *where* is drawn for the clip's own *what*, from p(z | f) if the
 method has such a prior, else from its prior of *where*, else from N(0, I). A judge looks at what is
 painted. ``sample_diversity`` is how many poses it sees in the frames of a clip (the exponential of
-their entropy), or how far they spread (deviation of the centre, of valence and arousal), in
-percent of the same of as many real frames of the clip, drawn with replacement. ``sample_what`` is how much of the
-clip's own *what* it still sees.
+their entropy), or how far they spread (deviation of the centre, of valence and arousal), in percent
+of the same of as many real frames, drawn from the clip with replacement. ``sample_what`` is how
+much of the clip's own *what* it still sees.
 
 Coherence ("the coherence of the dynamic space between different identities", Helminger et al. 2018,
 section 4): points of a grid over *where* are painted with *what* of several clips of different

@@ -91,29 +91,24 @@ def labels_of(kind, look, pose):
         place = np.stack([pose / 3 - 1, np.zeros_like(pose)], -1).astype(np.float32)
         places = np.stack([place, place], 2)
         return {"identity": number, "digits": digits}, {"positions": places.reshape(-1, 2, 2)}
-    clips = {"identity": number} | {name: look % 2 for name in ("body", "hair")}
+    clips = {"identity": number} | dict.fromkeys(("body", "hair"), look % 2)
     return clips | {"topwear": look // 2, "bottomwear": look}, {"pose": pose.ravel()}
 
 
-class Knows(Method):
-    """*Where* is the pose, twice; *what* the colour, read from all frames in any order."""
+def look_of(clip):
+    """The colour (B, 3) of clips, read from all of their frames."""
+    return clip.amax((3, 4)).mean(1)
 
-    draws = 2
-    grain = 0.0
+
+class Reads(Method):
+    """*Where* is the pose, twice; *what* the colour."""
 
     def encode_clip(self, clip):
         light = clip.amax(2).mean(2)
         at = torch.linspace(0, SIDE - 1, SIDE)
         pose = (light * at).sum(-1) / light.sum(-1) - 1
-        look = self.static_code(clip, torch.arange(clip.shape[1]))
         where = torch.stack([pose, pose], 2)
-        return Codes(where, look[:, None].expand(-1, clip.shape[1], -1))
-
-    def static_code(self, clip, order):
-        order = order.expand(len(clip), -1)
-        assert order.shape[1] % self.draws == 0
-        looks = clip.amax((3, 4))[torch.arange(len(clip))[:, None], order]
-        return looks.mean(1) + self.grain * looks[:, 0]
+        return Codes(where, look_of(clip)[:, None].expand(-1, clip.shape[1], -1))
 
     def decode_clip(self, codes):
         frames = painted(codes.what.flatten(0, 1), codes.where.mean(2).flatten())
@@ -122,6 +117,17 @@ class Knows(Method):
     def draw_where_given(self, what, frames, generator):
         pose = torch.randint(0, POSES, (len(what), frames, 1), generator=generator)
         return pose.float().expand(-1, -1, 2)
+
+
+class Knows(Reads):
+    """Reads *what* of two frames at a time, in any order, and bounds clips."""
+
+    draws = 2
+
+    def static_code(self, clip, order):
+        order = order.expand(len(clip), -1)
+        assert order.shape[1] % self.draws == 0
+        return look_of(clip[torch.arange(len(clip))[:, None], order])
 
     def clip_bound(self, clip, generator):
         count = torch.ones(len(clip))
@@ -143,14 +149,12 @@ class Hides(Knows):
         return torch.cat([code, what[:, None].expand(-1, frames, -1)], 2)
 
 
-class Ordered(Knows):
+class Ordered(Reads):
     """Reads *what* from the first frame most of all."""
 
     def encode_clip(self, clip):
         codes = super().encode_clip(clip)
         return codes._replace(what=codes.what + codes.where[:, :1, :1])
-
-    static_code = None
 
 
 class OnFrames(Method):
