@@ -12,7 +12,16 @@ import yaml
 from pydantic import ValidationError
 
 from benchmarks.borrowed import BorrowedError, with_borrowed
-from benchmarks.schema import CellSpec, Source, Spec, UnknownNameError, describe, pick, suggestion
+from benchmarks.schema import (
+    CellSpec,
+    Source,
+    Spec,
+    TrainerArgs,
+    UnknownNameError,
+    describe,
+    pick,
+    suggestion,
+)
 
 SPECS_FOLDER: Final = Path(__file__).parent / "specs"
 
@@ -88,7 +97,7 @@ def check_ids(spec: Spec) -> None:
         if row.method is not None:
             _known("method", row.method, methods.ids(), f"table '{spec.table}', row '{row.id}'")
     for name, budget in spec.budgets.items():
-        for method in budget.methods:
+        for method in (*budget.methods, *budget.trainers):
             _known("method", method, methods.ids(), f"table '{spec.table}', budget '{name}'")
         if budget.pretrain is not None:
             place = f"table '{spec.table}', budget '{name}', pretrain"
@@ -122,7 +131,8 @@ def resolve_cell(
     # Every method takes the size of its pictures; a spec says it once, where the data is.
     size = {"image_size": limits.data["image_size"]} if "image_size" in limits.data else {}
     first = limits.pretrain
-    trainer = limits.trainer.given() | row.trainer.given()
+    of_method = limits.trainers.get(row.method, TrainerArgs())
+    trainer = limits.trainer.given() | of_method.given() | row.trainer.given()
     once = first is not None and first.only
     if row.fit and not once and "max_epochs" not in trainer:
         raise SpecError(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,11 +39,6 @@ def looked_at(clip: Tensor) -> Tensor:
     small = F.adaptive_avg_pool2d(clip.flatten(0, 1), SIDE)
     shown = (small * 255).round().byte().expand(-1, 3, -1, -1)
     return shown.view(*clip.shape[:2], 3, SIDE, SIDE)
-
-
-def repeated(value: Array, frames: int) -> Array:
-    """A label of clips (N, ...) once for each of T frames, (N T, ...)."""
-    return np.repeat(value, frames, 0)
 
 
 class FrameJudge(nn.Module):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.protocols.clip_codes import Array, describe
 from benchmarks.protocols.frame_judge import looked_at
+from benchmarks.protocols.sequence_labels import TARGETS, distinct, known
 from datamodules.clips import ClipDataset
 from datamodules.interface import DataModule
 from lightning_modules.interface import Codes, HasClipDecoder, HasPrior, Method
@@ -138,6 +139,37 @@ def gather(
         {name: np.concatenate(parts) for name, parts in labels.items()},
         {name: np.concatenate(parts) for name, parts in asked.items()},
     )
+
+
+@torch.no_grad()
+def real_frames(
+    data: DataModule, split: str, device: torch.device, *, seed: int, most: int = FRAMES
+) -> tuple[Tensor, dict[str, Array]]:
+    """Frames (N, M, 3, S, S) uint8 of all N clips of a split, as the judge sees them, and labels.
+
+    As many moments of each, at random, as make ``most`` frames: a judge has to know many people.
+    Labels are those of `known`, of frames (N, M, ...) or of clips (N, ...). Clips that show a class
+    of digits twice are left out.
+    """
+    dataset, _ = data.handed_out(split)
+    assert isinstance(dataset, ClipDataset)
+    length = dataset.clip_shape[0]
+    count = max(1, min(length, most // len(dataset)))
+    generator = torch.Generator().manual_seed(seed)
+    frames, labels = [], dict[str, list[Array]]()
+    for loaded in data.eval_dataloader(split, max(1, AT_ONCE // length)):
+        rows = torch.arange(len(loaded["index"]))[:, None]
+        moments = torch.rand(len(rows), length, generator=generator).argsort(1)[:, :count]
+        batch = data.to_batch(loaded | {"clip": loaded["clip"][rows, moments]}, device)
+        kept = distinct({key: value.cpu().numpy() for key, value in batch.items()})
+        frames.append(looked_at(batch["clip"]).cpu()[torch.from_numpy(kept)])
+        for name, value in known(
+            {key: value.cpu().numpy() for key, value in batch.items() if key != "clip"}
+        ).items():
+            of_frames = TARGETS[name].side == "where" and value.ndim > 1
+            picked = value[rows.numpy(), moments.numpy()] if of_frames else value
+            labels.setdefault(name, []).append(picked[kept])
+    return torch.cat(frames), {name: np.concatenate(parts) for name, parts in labels.items()}
 
 
 def painter(method: Method) -> Painter | None:

@@ -30,7 +30,7 @@ from benchmarks.protocols.frame_judge import JUDGED, FittedJudge, fit_judge
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.orders import CLIPS, IN_ORDER, PERMUTED, both_orders, score_order
 from benchmarks.protocols.probes import score_probes
-from benchmarks.protocols.sequence_codes import Gathered, gather, painter
+from benchmarks.protocols.sequence_codes import Gathered, gather, painter, real_frames
 from benchmarks.protocols.sequence_labels import TARGETS, distinct, known
 from benchmarks.protocols.swaps import score_swaps
 from datamodules.interface import DataModule
@@ -88,7 +88,7 @@ def evaluate(
             train = gather(method, data, "train", device)
             train = train.only(distinct(train.labels))
             parts.append(score_probes(train, test))
-            parts += _painted(method, train, test, device, seed)
+            parts += _painted(method, data, test, device, seed)
     merged = _merged(parts)
     if not merged.metrics:
         raise NotApplicableError(
@@ -101,27 +101,29 @@ def evaluate(
     return merged
 
 
-def judge_of(train: Gathered, device: torch.device, seed: int) -> FittedJudge:
-    """The judge of a dataset, fitted on the frames of ``train``."""
-    frames = train.frames.shape[1]
+def judge_of(data: DataModule, device: torch.device, seed: int) -> FittedJudge:
+    """The judge of a dataset that hands out clips, fitted on frames of ``train``."""
+    frames, found = real_frames(data, "train", device, seed=seed)
     labels: dict[str, Array] = {}
-    for name, value in known(train.labels).items():
+    for name, value in found.items():
         if name in JUDGED:
             of_frames = TARGETS[name].side == "where"
             labels[name] = (
-                value.reshape(-1, *value.shape[2:]) if of_frames else np.repeat(value, frames, 0)
+                value.reshape(-1, *value.shape[2:])
+                if of_frames
+                else np.repeat(value, frames.shape[1], 0)
             )
-    return fit_judge(train.frames.flatten(0, 1), labels, device=device, seed=seed)
+    return fit_judge(frames.flatten(0, 1), labels, device=device, seed=seed)
 
 
 def _painted(
-    method: Method, train: Gathered, test: Gathered, device: torch.device, seed: int
+    method: Method, data: DataModule, test: Gathered, device: torch.device, seed: int
 ) -> list[ProtocolResult]:
     """What a judge says, where there is anything to judge."""
     paint = painter(method)
     if paint is None or len(test.codes) < 2 or not known(test.labels).keys() & set(JUDGED):
         return []
-    judge = judge_of(train, device, seed)
+    judge = judge_of(data, device, seed)
     generators = (torch.Generator().manual_seed(seed + k) for k in range(3))
     return [
         score_swaps(judge, paint, test, generator=next(generators)),
