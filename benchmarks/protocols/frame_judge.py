@@ -19,7 +19,9 @@ from benchmarks.protocols.clip_codes import Array
 from benchmarks.protocols.sequence_labels import TARGETS, likeliest
 
 SIDE: Final = 32
-STEPS: Final = 600
+STEPS: Final = 1000
+PASSES: Final = 10
+"""Over the frames at most, where there are few."""
 BATCH: Final = 128
 RATE: Final = 3e-3
 JUDGED: Final = tuple(name for name in TARGETS if name not in ("action", "direction", "positions"))
@@ -137,11 +139,12 @@ def fit_judge(
         network = FrameJudge(outputs)
     network.to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE, fused=True)
-    for step in range(STEPS):
+    steps = min(STEPS, PASSES * -(-len(frames) // BATCH))
+    for step in range(steps):
         rows = torch.randint(0, len(frames), (BATCH,), generator=generator)
         shown = frames[rows].to(device).float() / 255
         shown[::2] = F.avg_pool2d(shown[::2], 3, stride=1, padding=1, count_include_pad=False)
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / steps)
         with torch.enable_grad():
             optimizer.zero_grad()
             answers = network(shown)

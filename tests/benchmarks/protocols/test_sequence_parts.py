@@ -129,7 +129,7 @@ def test_hits_ask_for_all_attributes_and_the_place():
 
 
 def test_a_judge_is_a_function_of_its_seed_and_tells_numbers_on_their_scale(monkeypatch):
-    monkeypatch.setattr(frame_judge, "STEPS", 80)
+    monkeypatch.setattr(frame_judge, "PASSES", 80)
     value = torch.linspace(0, 1, 64)
     clip = value[:, None, None, None, None].expand(-1, 1, 1, 16, 16)
     frames = looked_at(clip).flatten(0, 1)

@@ -22,9 +22,9 @@ def run(method, kind="sprites"):
 
 @pytest.fixture(scope="module")
 def brief():
-    """A judge of few steps tells such figures."""
+    """Two batches of figures are told after as many passes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frame_judge, "STEPS", 60)
+        patch.setattr(frame_judge, "PASSES", 30)
         yield
 
 
