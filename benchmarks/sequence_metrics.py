@@ -174,10 +174,16 @@ def _samples() -> list[MetricInfo]:
         ),
         accuracy(
             "grid_agreement",
-            "grid",
+            "grid, raw",
             "higher",
             "Pairs of persons in whom the judge sees the same pose at one point of where (or the "
             "share of variance between points).",
+        ),
+        accuracy(
+            "grid_kappa",
+            "grid",
+            "higher",
+            "That beyond chance, over what could be (Fleiss' kappa, of poses).",
         ),
         _told(
             "grid_chance",

@@ -11,9 +11,10 @@ Coherence ("the coherence of the dynamic space between different identities", He
 section 4): points of a grid over *where* are painted with *what* of several clips of different
 persons. ``grid_agreement`` is how often the judge sees the same pose in two of them, and
 ``grid_chance`` how often in two of any points; for numbers, it is the share of their variance that
-lies between points. The grid has 7 x 7 points from the 5th to the 95th percentile of both
-dimensions over ``test``. Where there are not two dimensions the points are *where* of 49 real
-frames.
+lies between points. ``grid_kappa`` is what lies beyond chance, in percent of what could (Fleiss'
+kappa, where poses are judged): nothing, if all points look alike. The grid has 7 x 7 points from
+the 5th to the 95th percentile of both dimensions over ``test``. Where there are not two dimensions
+the points are *where* of 49 real frames.
 """
 
 from __future__ import annotations
@@ -154,16 +155,20 @@ def score_grid(
     said = judge.says(looked_at(painted).flatten(0, 1))
     found = [agreement(said[name], len(rows)) for name in names]
     agreed = np.mean([each for each, _ in found], 0)
-    metric = {
-        "grid_agreement": 100 * float(agreed.mean()),
-        "grid_chance": 100 * float(np.mean([chance for _, chance in found])),
-    }
-    interval = ratio_interval(100 * agreed, np.ones_like(agreed), np.arange(len(agreed)))
+    chance = float(np.mean([each for _, each in found]))
+    # Where everybody always shows the same, nothing can be agreed on.
+    beyond = (agreed - chance) / (1 - chance) if chance < 1 else 0 * agreed
+    points_drawn = np.arange(len(agreed))
+    metrics = {"grid_chance": 100 * chance}
+    intervals = {"grid_chance": (100 * chance, 100 * chance)}
+    for name, each in (("grid_agreement", 100 * agreed), ("grid_kappa", 100 * beyond)):
+        metrics[name] = float(each.mean())
+        intervals[name] = ratio_interval(each, np.ones_like(each), points_drawn)
     arrays = {
         "grid_where": points.cpu().numpy(),
         "grid_frames": as_pictures(painted[:SHOWN]),
     }
-    return ProtocolResult(metric, {"grid_agreement": interval}, arrays)
+    return ProtocolResult(metrics, intervals, arrays)
 
 
 def grid(where: Tensor, generator: Generator) -> Tensor:

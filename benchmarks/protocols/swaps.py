@@ -143,7 +143,8 @@ def score_swaps(
     elsewhere = hits({name: value[any_frame] for name, value in theirs.items()}, theirs)
     for side, found in (("what", hits(mine, theirs)), ("where", elsewhere)):
         if side in found:
-            metrics[f"swap_chance_{side}"] = 100 * float(found[side].mean())
+            share = 100 * float(found[side].mean())
+            metrics[f"swap_chance_{side}"], intervals[f"swap_chance_{side}"] = share, (share, share)
     return ProtocolResult(metrics, intervals, arrays)
 
 

@@ -213,9 +213,10 @@ def test_a_budget_trains_each_method_as_long_as_it_says():
     assert epochs("mean-frame", "full") == epochs("pca-60", "full") == 1
 
 
-def test_a_method_that_is_to_be_trained_longer_has_to_be_known(tmp_path):
-    def mistype(content):
-        content["budgets"]["smoke"]["trainers"] = {"dlq": {"max_epochs": 2}}
-
-    with pytest.raises(ValueError, match="budget 'smoke': unknown method 'dlq'"):
-        check_ids(broken(tmp_path, mistype))
+def test_a_method_that_is_to_be_trained_longer_has_to_be_known():
+    spec = load_spec("sprites")
+    check_ids(spec)
+    smoke = spec.budget("smoke")
+    mistyped = smoke.model_copy(update={"trainers": {"dlq": smoke.trainer}})
+    with pytest.raises(ValueError, match="budget 'smoke': unknown method 'dlq'; did you mean dlp"):
+        check_ids(spec.model_copy(update={"budgets": {"smoke": mistyped}}))

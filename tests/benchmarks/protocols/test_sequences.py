@@ -62,7 +62,14 @@ JUDGED = {f"{kind}_{side}" for kind in ("judge", "rebuilt", "swap") for side in 
 
 def test_version_one_gives_these_numbers(knows):
     assert sequences.VERSION == 1
-    others = {"bits_floor", "sample_diversity", "sample_what", "grid_agreement", "grid_chance"}
+    others = {
+        "bits_floor",
+        "sample_diversity",
+        "sample_what",
+        "grid_agreement",
+        "grid_chance",
+        "grid_kappa",
+    }
     both = {"judge_both", "rebuilt_both", "swap_both"}
     assert set(knows.metrics) == set(GOLDEN) | JUDGED | both | others
     assert set(knows.metrics) <= set(METRICS)
@@ -71,16 +78,9 @@ def test_version_one_gives_these_numbers(knows):
     # Of a trained network.
     for metric in JUDGED:
         assert knows.metrics[metric] > 95, metric
+    assert set(knows.intervals) == set(knows.metrics)
     for metric, (low, high) in knows.intervals.items():
         assert low - 1e-9 <= knows.metrics[metric] <= high + 1e-9, metric
-
-
-def test_all_but_chances_have_intervals(knows):
-    assert {name for name in knows.metrics if name not in knows.intervals} == {
-        "swap_chance_what",
-        "swap_chance_where",
-        "grid_chance",
-    }
 
 
 def test_where_that_holds_everything_paints_the_other_clip(knows, hides):
@@ -100,6 +100,8 @@ def test_what_is_drawn_of_one_pose_lacks_diversity(knows, hides):
 
 def test_a_grid_means_the_same_to_everybody(knows):
     assert knows.metrics["grid_agreement"] > 85 > 40 > knows.metrics["grid_chance"]
+    agreed, chance = (knows.metrics[f"grid_{k}"] / 100 for k in ("agreement", "chance"))
+    assert knows.metrics["grid_kappa"] == pytest.approx(100 * (agreed - chance) / (1 - chance))
     assert knows.arrays["grid_where"].shape == (49, 2)
     # The first dimension goes fastest.
     assert knows.arrays["grid_where"][1, 1] == knows.arrays["grid_where"][0, 1]
@@ -230,3 +232,14 @@ def in_clips(kind="sprites"):
     data = fake.Figures(kind)
     data.hand_out("clips")
     return data
+
+
+def test_what_always_looks_alike_agrees_on_nothing(brief):
+    class Still(fake.Knows):
+        def decode_clip(self, codes):
+            frames = fake.painted(torch.ones(codes.where[..., 0].numel(), 3), torch.zeros(1))
+            return frames.view(*codes.where.shape[:2], *frames.shape[1:])
+
+    found = run(Still()).metrics
+    assert found["grid_agreement"] == found["grid_chance"] == 100 and found["grid_kappa"] == 0
+    assert found["swap_where"] < 30 and found["sample_diversity"] < 30
