@@ -26,6 +26,7 @@ TRIVIAL_METHODS: Final = frozenset(
         "clip_pixels",
         "clip_first_frame",
         "clip_constant",
+        "mean_frame",
     }
 )
 """Methods that learn nothing of where things are; an untrained network is a control as well."""

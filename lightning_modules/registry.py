@@ -42,6 +42,7 @@ METHODS: Final[dict[str, str]] = {
     "clip_pixels": "lightning_modules.controls.clips:ClipPixels",
     "clip_first_frame": "lightning_modules.controls.clips:ClipFirstFrame",
     "clip_constant": "lightning_modules.controls.clips:ClipConstant",
+    "mean_frame": "lightning_modules.controls.mean_frame:MeanFrame",
     "pca": "lightning_modules.controls.pca:PixelPCA",
     "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }

@@ -7,21 +7,26 @@ from torch import Generator, Tensor
 
 from lightning_modules.ddr.baseline_networks import PlainNetwork, SequentialNetwork
 from lightning_modules.ddr.learner import ClipVAE, TwoCodes, clips_at_once
-from lightning_modules.ddr.network import FrameShape, repeated
+from lightning_modules.ddr.network import FrameShape, picked, repeated
 from lightning_modules.interface import Codes
+from lightning_modules.layers.noise import normal_noise
+
+_FRAMES = 1
 
 
 class SequentialVAE(TwoCodes):
     """A recurrent sequential VAE in the manner of Li and Mandt (ICML 2018), DDR's nearest rival.
 
-    It learns from clips in their order: the datamodule's window, whole. Their code lengths for
-    Sprites are 256 and 32; the defaults are DDR's, so that both have as much room.
+    It learns from clips in their order: the datamodule's window, or some frames of it. Their code
+    lengths for Sprites are 256 and 32; the defaults are DDR's, so that both have as much room.
 
     Args:
         image_size: side of a frame, pixels: 4 times 2 for each of ``channels``.
         image_channels: 3 for colour, 1 for grey.
         f_dim: length of the static code, *what*.
         z_dim: length of a frame's dynamic code, *where*.
+        ordered: frames of a clip in a step, drawn at random, in their order; 0 for all. Of long
+            clips, as the 178 poses of a sheet are.
         channels: widths of the convolutions, as of `DDR`.
         hidden: width of recurrent layers.
         learning_rate: of Adam, constant.
@@ -38,6 +43,7 @@ class SequentialVAE(TwoCodes):
         image_channels: int = 3,
         f_dim: int = 256,
         z_dim: int = 2,
+        ordered: int = 0,
         channels: tuple[int, ...] = (256, 256, 256, 256),
         hidden: int = 512,
         learning_rate: float = 1e-4,
@@ -52,7 +58,18 @@ class SequentialVAE(TwoCodes):
             seed=seed,
         )
         self.network: SequentialNetwork
+        if ordered < 0:
+            raise ValueError(f"ordered must be 0 or more, got {ordered}")
+        self.ordered = ordered
         self.save_hyperparameters()
+
+    def learned_from(self, clip: Tensor, index: Tensor) -> Tensor:
+        """The frames of ``clip`` that the bound is taken of; others in every epoch."""
+        frames = clip.shape[1]
+        if not 0 < self.ordered < frames:
+            return clip
+        places = normal_noise(self.seed, index, self.visit(), _FRAMES, size=frames).argsort(1)
+        return picked(clip, places[:, : self.ordered].sort(1).values)
 
     def codes_of(self, clip: Tensor) -> Codes:
         """Dynamic codes (B, T, Dz) and f (B, Df): posterior means, given all of ``clip``."""
