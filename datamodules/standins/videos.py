@@ -1,6 +1,7 @@
 """Writing the videos of stand-ins: small files in the formats that genuine copies have.
 
-One thread encodes, for the bytes of x264 hang on the number of threads.
+One thread encodes, for the bytes of x264 hang on the number of threads. So the bytes are the same
+from run to run, but for one in a hundred of the H.264 videos on a busy machine: why is not known.
 """
 
 from collections.abc import Iterable, Sequence
