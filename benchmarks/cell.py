@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
-import time
+import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,11 +21,14 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints, environment
 from benchmarks.build import build_method, build_modules, fingerprint
-from benchmarks.files import read_json, write_json
+from benchmarks.costs import Clock, Costs
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
+from benchmarks.protocols.kept import keeping
 from benchmarks.schema import CellResult, CellSpec, Status
 from benchmarks.scoring import watched
 from benchmarks.store import Store
+from benchmarks.takeover import alone_in_training, take_over
+from benchmarks.trainings import Stage, stages_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import Method
 
@@ -83,29 +84,9 @@ def run_cell(
         if finished is not None:
             log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
             return finished
-        attempt = _Attempt(cell, store, torch.device(device), stop, save_every_seconds)
-        return attempt.run(root, cache_dir, wandb, progress_bar)
-
-
-@dataclass
-class _Clock:
-    """What a cell has cost over all its attempts; kept in ``RUN/state.json``."""
-
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    wall_seconds: float = 0.0
-    train_seconds: float = 0.0
-    peak_memory_mib: float = 0.0
-    commits: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """One of a cell's trainings: which of its data, the Trainer's arguments, and the files kept."""
-
-    data: int
-    trainer: dict[str, Any]
-    checkpoint: Path
-    metrics: Path
+        with alone_in_training(cell, store):
+            attempt = _Attempt(cell, store, torch.device(device), stop, save_every_seconds)
+            return attempt.run(root, cache_dir, wandb, progress_bar)
 
 
 class _Attempt:
@@ -125,22 +106,16 @@ class _Attempt:
         self.device = device
         self.stop = stop
         self.save_every_seconds = save_every_seconds
-        self.stages: list[_Stage] = []
-        if cell.pretrain is not None:
-            # The curves of a cell are those of its last training.
-            log_name = "metrics-pretrain.jsonl" if cell.trainer else "metrics.jsonl"
-            first = (folder / "resume-pretrain.ckpt", folder / log_name)
-            self.stages.append(_Stage(1, cell.pretrain["trainer"], *first))
-        if cell.trainer:
-            own = (folder / "resume.ckpt", folder / "metrics.jsonl")
-            self.stages.append(_Stage(0, cell.trainer, *own))
+        self.stages = stages_of(cell, folder)
         self.progress = cb.ProgressFile(folder / "progress.json")
-        self.began = self.ticked = time.monotonic()
+        path = folder / "state.json"
+        begun = any(checkpoints.any_file(stage.checkpoint) for stage in self.stages)
+        self.costs = (Costs.read(path) if begun else None) or Costs()
+        self.clock = Clock(self.costs, path)
         minutes = cell.timeout_minutes
-        deadline = None if minutes is None else self.began + 60 * minutes
+        deadline = None if minutes is None else self.clock.began + 60 * minutes
         self.ending = cb.StopCallback(stop, deadline, f"{minutes:g} minutes" if minutes else "")
-        self.training = self.computing = False
-        self.clock = self._read_clock()
+        self.computing = False
         self.epochs = self.steps = 0
         self.counts: dict[str, int] = {}
         self.remarks: list[str] = []
@@ -187,10 +162,12 @@ class _Attempt:
                 for stage in self.stages:
                     checkpoints.discard(stage.checkpoint)
         finally:
-            self._tick()
+            self.clock.tick()
         result = self._result(status, scored)
         # The number first: a dashboard may hang, or be killed while it uploads.
         self.store.write(result)
+        if status != "timeout":
+            shutil.rmtree(self.folder / "scored", ignore_errors=True)
         self._finish_logger(logger, result, pictures)
         return result
 
@@ -213,33 +190,38 @@ class _Attempt:
     ) -> None:
         """Train in all stages, going on from the last one that left a checkpoint."""
         found = [checkpoints.newest_good(stage.checkpoint) for stage in self.stages]
+        if not any(found):
+            self.costs.forget_training()
+            found[-1] = take_over(self.cell, self.store, self.stages, self.costs)
         begun = max((n for n, file in enumerate(found) if file is not None), default=0)
-        if found[begun] is None:
-            self.clock.train_seconds = 0.0
-            self.clock.commits.clear()
-        self._note_commit()
         for number, stage in enumerate(self.stages):
             if number:
                 method.begin_finetuning()
             if number >= begun:
                 data = modules[stage.data]
                 self._fit(method, data, stage, found[number], logger, progress_bar)
+        if self.costs.remark(self.cell.row):
+            self.remarks.append(self.costs.remark(self.cell.row))
 
     def _fit(
         self,
         method: Method,
         data: DataModule,
-        stage: _Stage,
+        stage: Stage,
         found: Path | None,
         logger: Any,
         progress_bar: bool,
     ) -> None:
         of_row = None if stage.data else self.cell.train_on
         data.train_on(of_row or method.trains_on)
-        data.hand_out(method.sees)
+        data.hand_out(method.sees, draw=method.draws)
+        done = 0
         if found is not None:
-            checkpoints.check_owner(found, self.cell.cell_id)
+            done = checkpoints.check_owner(found, self.cell.cell_id)["epoch"] + 1
             log.info("going on from %s", found)
+        unfinished = done < stage.trainer["max_epochs"]
+        if unfinished:
+            self.costs.note_commit()
         on_cuda = self.device.type == "cuda"
         trainer = pl.Trainer(
             **stage.trainer,
@@ -261,7 +243,7 @@ class _Attempt:
                     self.cell.cell_id,
                     self.cell.config(),
                     every_seconds=self.save_every_seconds,
-                    on_saved=self._tick,
+                    on_saved=self.clock.tick,
                 ),
             ],
             default_root_dir=self.folder,
@@ -270,8 +252,8 @@ class _Attempt:
             enable_progress_bar=progress_bar,
             enable_model_summary=False,
         )
-        self._tick()
-        self.training = self.computing = True
+        self.clock.tick()
+        self.clock.training, self.computing = unfinished, True
         try:
             with self.stop.polling():
                 trainer.fit(method, datamodule=data, ckpt_path=found)
@@ -279,8 +261,8 @@ class _Attempt:
             self.stop.check()
             raise
         finally:
-            self._tick()
-            self.training = False
+            self.clock.tick()
+            self.clock.training = False
         self.stop.check()
         self.epochs, self.steps = trainer.current_epoch, trainer.global_step
         # Lightning ends some runs early without an exception.
@@ -295,7 +277,10 @@ class _Attempt:
         protocol = load_protocol(self.cell.protocol)
         cb.seed_all(self.cell.seed)
         method.eval().requires_grad_(False).to(self.device)
-        with watched(data, self.progress, self.ending, bar=progress_bar):
+        with (
+            watched(data, self.progress, self.ending, bar=progress_bar),
+            keeping(self.folder / "scored", environment.code_digest(str(self.device))),
+        ):
             scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
         for metric, value in scored.metrics.items():
             if not math.isfinite(value):
@@ -340,47 +325,17 @@ class _Attempt:
             intervals=scored.intervals,
             data_counts=self.counts,
             commit=commit,
-            dirty=dirty,
+            # Nothing vouches for weights whose code no commit holds, whoever scores them.
+            dirty=dirty or self.costs.trained_with_changes,
             versions=environment.versions(),
             device=environment.device_name(str(self.device)),
-            started=self.clock.started,
-            wall_seconds=round(self.clock.wall_seconds, 3),
-            train_seconds=round(self.clock.train_seconds, 3),
-            peak_memory_mib=round(self.clock.peak_memory_mib, 1),
+            started=self.costs.started,
+            wall_seconds=round(self.costs.wall_seconds, 3),
+            train_seconds=round(self.costs.train_seconds, 3),
+            peak_memory_mib=round(self.costs.peak_memory_mib, 1),
             epochs=self.epochs,
             steps=self.steps,
         )
-
-    def _tick(self) -> None:
-        """Add the time since the last tick, and keep the sum where a kill does not reach it."""
-        now = time.monotonic()
-        self.clock.wall_seconds += now - self.ticked
-        if self.training:
-            self.clock.train_seconds += now - self.ticked
-        self.ticked = now
-        peak = environment.peak_memory_mib()
-        self.clock.peak_memory_mib = max(self.clock.peak_memory_mib, peak)
-        write_json(self.folder / "state.json", asdict(self.clock))
-
-    def _read_clock(self) -> _Clock:
-        path = self.folder / "state.json"
-        if not path.exists() or not any(checkpoints.any_file(s.checkpoint) for s in self.stages):
-            return _Clock()
-        try:
-            return _Clock(**read_json(path))
-        except (ValueError, TypeError) as error:
-            log.warning("%s is damaged (%s): times are counted from now on", path, error)
-            return _Clock()
-
-    def _note_commit(self) -> None:
-        commit, dirty = environment.commit_and_dirty()
-        name = commit[:12] + ("+changes" if dirty else "")
-        if self.clock.commits and self.clock.commits[-1] != name:
-            self.remarks.append(
-                f"trained in parts by {', then '.join([*self.clock.commits, name])}"
-            )
-        if name not in self.clock.commits[-1:]:
-            self.clock.commits.append(name)
 
 
 def _reason(error: BaseException) -> str:

@@ -126,11 +126,17 @@ def discard(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def check_owner(path: Path, cell_id: str) -> None:
-    """Refuse a checkpoint that another configuration wrote.
+def sign(checkpoint: dict[str, Any], cell_id: str, config: dict[str, Any]) -> None:
+    """Say within a checkpoint whose it is."""
+    checkpoint[OWNER_KEY] = {"cell_id": cell_id, "config": config}
+
+
+def check_owner(path: Path, cell_id: str) -> dict[str, Any]:
+    """Load a checkpoint, or refuse it if another configuration wrote it.
 
     Raises:
         CheckpointMismatchError: names both ids and the remedy.
+        ValueError: the file is damaged.
     """
     checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     owner = checkpoint.get(OWNER_KEY, {}).get("cell_id")
@@ -140,6 +146,7 @@ def check_owner(path: Path, cell_id: str) -> None:
             f"{cell_id}: another configuration trained it. Delete the file to train afresh, or "
             "restore the configuration it belongs to"
         )
+    return checkpoint
 
 
 class ResumeCheckpoint(Checkpoint):
@@ -178,7 +185,7 @@ class ResumeCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Say whose checkpoint this is."""
-        checkpoint[OWNER_KEY] = {"cell_id": self.cell_id, "config": self.config}
+        sign(checkpoint, self.cell_id, self.config)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, if it is time."""

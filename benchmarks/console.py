@@ -122,7 +122,11 @@ def progress_words(progress: dict[str, Any]) -> str:
     """A cell's ``progress.json`` in words."""
     phase = str(progress.get("phase", "starting"))
     if phase != "train":
-        words = {"data": "reading data", "score": "scoring"}.get(phase, phase)
+        words = {
+            "data": "reading data",
+            "score": "scoring",
+            "wait": "waiting for another process",
+        }.get(phase, phase)
         return f"{words} {progress['split']}" if "split" in progress else words
     loss = progress.get("loss")
     words = f"epoch {progress.get('epoch')}/{progress.get('epochs')}"

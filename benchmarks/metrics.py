@@ -6,55 +6,16 @@ tolerance, W&B the direction; protocols and specs only name ids.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from benchmarks.metric_info import Better, MetricInfo, accuracy
 from benchmarks.schema import pick
+from benchmarks.sequence_metrics import sequence_metrics
 
-Better = Literal["lower", "higher"]
+__all__ = ["LEAKS", "METRICS", "Better", "MetricInfo", "metric_info"]
 
 LEAKS: Final = ("identity", "expression", "view", "illumination")
 """Labels that the protocol `leakage` asks both codes for."""
-
-
-@dataclass(frozen=True)
-class MetricInfo:
-    """What a number means.
-
-    Args:
-        id: the key in `CellResult.metrics`.
-        label: short name for a table's head.
-        unit: of the value; empty for a pure number.
-        better: the direction of progress.
-        decimals: digits after the point in tables.
-        description: what is measured, in one sentence.
-        rel_tol: practical tolerance of the gate, as a part of the baseline's mean.
-        abs_tol: the same in the metric's unit; the larger of the two counts.
-        gated: whether the gate watches it. Costs are not: they depend on the machine.
-    """
-
-    id: str
-    label: str
-    unit: str
-    better: Better
-    decimals: int
-    description: str
-    rel_tol: float = 0.02
-    abs_tol: float = 0.0
-    gated: bool = True
-
-    @property
-    def arrow(self) -> str:
-        """The direction of progress as a sign."""
-        return "↓" if self.better == "lower" else "↑"
-
-    def worse_by(self, old: float, new: float) -> float:
-        """How much worse ``new`` is than ``old``, in the metric's unit; negative if better."""
-        return new - old if self.better == "lower" else old - new
-
-    def format(self, value: float) -> str:
-        """The value with the metric's decimals, without unit; never ``-0.00``."""
-        return f"{round(value, self.decimals) + 0.0:.{self.decimals}f}"
 
 
 def _error(metric_id: str, label: str, inputs: str) -> MetricInfo:
@@ -83,10 +44,6 @@ def _view(metric_id: str, label: str, better: Better, description: str) -> Metri
     return MetricInfo(metric_id, label, "", better, 2, description, rel_tol=0.1, abs_tol=0.05)
 
 
-def _accuracy(metric_id: str, label: str, better: Better, description: str) -> MetricInfo:
-    return MetricInfo(metric_id, label, "%", better, 1, description, rel_tol=0.0, abs_tol=3.0)
-
-
 def _expressions() -> list[MetricInfo]:
     """Of the protocol `expression`: codes that should tell the expression, and the one that not."""
     said = {6: "six expressions", 7: "six expressions and neutral"}
@@ -94,17 +51,19 @@ def _expressions() -> list[MetricInfo]:
     found = []
     for classes, ending, among in (
         (6, "", ""),
-        (7, "", ""),
-        (6, "_new", ", all among persons of split test"),
+        (6, "_moved", ""),
+        (7, "_moved", ""),
+        (6, "_moved_new", ", all among persons of split test"),
     ):
         for name, code in words.items():
             better: Better = "lower" if name == "what" else "higher"
+            less = ", less its mean over the clip," if ending else ""
             found.append(
-                _accuracy(
+                accuracy(
                     f"acc{classes}_{name}{ending}",
-                    f"{name} {classes}" + (" new" if ending else ""),
+                    f"{name} {classes}{ending.replace('_', ' ')}",
                     better,
-                    f"Clips whose expression an LSTM on {code} tells, of {said[classes]}; "
+                    f"Clips whose expression an LSTM on {code}{less} tells, of {said[classes]}; "
                     f"other persons than it was fitted on{among}.",
                 )
             )
@@ -131,7 +90,7 @@ def _leaks() -> list[MetricInfo]:
         for name in ("where", "what"):
             belongs = (name == "what") == (target in ("identity", "illumination"))
             found.append(
-                _accuracy(
+                accuracy(
                     f"leak_{name}_{target}",
                     f"{target} in {name}",
                     "higher" if belongs else "lower",
@@ -218,31 +177,32 @@ METRICS: Final[dict[str, MetricInfo]] = {
         _view("view_what_r2", "R² what", "lower", "Share of the view's variance told by what."),
         *_expressions(),
         # Protocol `resampling`.
-        _accuracy(
+        accuracy(
             "judge_acc",
             "judge, real",
             "higher",
             "Real clips of new persons whose expression the judge tells: the others' ceiling.",
         ),
-        _accuracy(
+        accuracy(
             "rebuilt_acc",
             "rebuilt",
             "higher",
             "The same of these clips as the method paints them from their own codes.",
         ),
-        _accuracy(
+        accuracy(
             "resampled_what_acc",
             "what drawn",
             "higher",
             "The same with what drawn from the prior and where kept: the expression should stay.",
         ),
-        _accuracy(
+        accuracy(
             "resampled_where_acc",
             "where drawn",
             "lower",
             "The same with where drawn from the prior and what kept: the expression should go.",
         ),
         *_leaks(),
+        *sequence_metrics(),
         # Costs of any cell.
         _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),
         _cost("wall_seconds", "wall", "s", "Time a cell took, all attempts together."),

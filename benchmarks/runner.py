@@ -141,7 +141,8 @@ class Runner:
     def _next(self) -> CellSpec | None:
         """The first cell that no other process works on."""
         for cell in list(self._pending):
-            if _is_locked(self.store.run_folder(cell.cell_id) / "lock"):
+            own = self.store.run_folder(cell.cell_id) / "lock"
+            if _is_locked(own) or _is_locked(self.store.training_lock(cell)):
                 continue
             self._pending.remove(cell)
             # Another runner on the same folder may have finished it meanwhile.
@@ -186,6 +187,8 @@ class Runner:
         with contextlib.suppress(OSError, ValueError):
             progress = read_json(self.store.run_folder(child.cell.cell_id) / "progress.json")
             self.reporter.progressed(child.cell, progress)
+            if progress.get("phase") == "wait":  # for another process, which costs it no time
+                child.began = time.monotonic()
         minutes = child.cell.timeout_minutes
         # The cell keeps its time itself, unless it hangs.
         if minutes and time.monotonic() - child.began > 60 * minutes * 1.2 + 120:

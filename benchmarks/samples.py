@@ -142,8 +142,8 @@ def _sequence(labels: Mapping[str, Array], kind: str) -> list[int]:
     """Rows of one person along which ``kind`` changes, in its order; [] where there are none."""
     if "identity" not in labels or kind not in labels:
         return []
-    if kind == "expression" and {"sequence", "position"} <= labels.keys():
-        return _acted(labels)
+    if "position" in labels:  # of films, in which all changes at once
+        return _acted(labels) if kind == "expression" and "sequence" in labels else []
     held = np.stack([labels[key] for key in _HELD[kind] if key in labels], 1)
     _, group = np.unique(held, axis=0, return_inverse=True)
     group = group.ravel()
@@ -175,7 +175,7 @@ def _others(labels: Mapping[str, Array], driver: int) -> list[int]:
     """Four persons other than the driver's, as frontal and as neutral as they are there."""
     count = len(labels["identity"])
     keys = [np.arange(count)]
-    keys += [np.abs(labels[key]) for key in ("expression", "position", "view") if key in labels]
+    keys += [np.abs(labels[key]) for key in ("expression", "view", "position") if key in labels]
     chosen: list[int] = []
     seen = {int(labels["identity"][driver])}
     for row in np.lexsort(keys).tolist():

@@ -100,6 +100,7 @@ class Budget(_Model):
     Args:
         data: arguments of the datamodule, e.g. ``image_size``, ``batch_size``.
         trainer: how long to train.
+        trainers: method id -> what is other for its rows: an epoch is longer for some than others.
         pretrain: what every row is trained on first, if anything.
         methods: method id -> arguments that all rows with this method share.
         timeout_minutes: a cell that takes longer is stopped, status ``timeout``.
@@ -108,6 +109,7 @@ class Budget(_Model):
 
     data: DataArguments = {}
     trainer: TrainerArgs = TrainerArgs()
+    trainers: dict[str, TrainerArgs] = {}
     pretrain: Pretraining | None = None
     methods: dict[str, dict[str, Any]] = {}
     timeout_minutes: float | None = Field(default=None, gt=0)

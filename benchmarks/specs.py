@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
 
-from benchmarks.schema import CellSpec, Source, Spec, UnknownNameError, describe, pick, suggestion
+from benchmarks.borrowed import BorrowedError, with_borrowed
+from benchmarks.schema import (
+    CellSpec,
+    Source,
+    Spec,
+    TrainerArgs,
+    UnknownNameError,
+    describe,
+    pick,
+    suggestion,
+)
 
 SPECS_FOLDER: Final = Path(__file__).parent / "specs"
 
@@ -34,22 +45,40 @@ def load_spec(table: str | Path) -> Spec:
         UnknownNameError: no table has this id; names the nearest ones.
         SpecError: the file is missing or wrong; names file and field.
     """
-    if str(table).endswith((".yaml", ".yml")):
-        path = Path(table)
-        if not path.is_file():
-            raise SpecError(f"{path}: no such file")
-    else:
-        path = pick(
+    return _read(_path(table), ())
+
+
+def _path(table: str | Path, beside: Path = Path()) -> Path:
+    """The file of a table; paths are relative to the folder ``beside``."""
+    if not str(table).endswith((".yaml", ".yml")):
+        return pick(
             "table", str(table), {name: SPECS_FOLDER / f"{name}.yaml" for name in table_ids()}
         )
+    path = beside / table
+    if not path.is_file():
+        raise SpecError(f"{path}: no such file")
+    return path
+
+
+def _read(path: Path, borrowers: tuple[Path, ...]) -> Spec:
+    """The specification in a file that others, one after the other, take parts of."""
+    if path.resolve() in borrowers:
+        raise SpecError(f"{path}: takes from a table that takes from this one")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
+
+    @cache  # every row that is taken asks anew
+    def lend(name: str) -> Spec:
+        return _read(_path(name, path.parent), (*borrowers, path.resolve()))
+
     try:
-        spec = Spec.model_validate(content)
+        spec = Spec.model_validate(with_borrowed(content, lend))
     except ValidationError as error:
         raise SpecError(f"{path}: {describe(error)}") from error
+    except BorrowedError as error:
+        raise SpecError(f"{path}: {error}") from error
     _check_metrics(spec, path)
     return spec
 
@@ -68,7 +97,7 @@ def check_ids(spec: Spec) -> None:
         if row.method is not None:
             _known("method", row.method, methods.ids(), f"table '{spec.table}', row '{row.id}'")
     for name, budget in spec.budgets.items():
-        for method in budget.methods:
+        for method in budget.methods.keys() | budget.trainers.keys():
             _known("method", method, methods.ids(), f"table '{spec.table}', budget '{name}'")
         if budget.pretrain is not None:
             place = f"table '{spec.table}', budget '{name}', pretrain"
@@ -102,7 +131,8 @@ def resolve_cell(
     # Every method takes the size of its pictures; a spec says it once, where the data is.
     size = {"image_size": limits.data["image_size"]} if "image_size" in limits.data else {}
     first = limits.pretrain
-    trainer = limits.trainer.given() | row.trainer.given()
+    of_method = limits.trainers.get(row.method, TrainerArgs())
+    trainer = limits.trainer.given() | of_method.given() | row.trainer.given()
     once = first is not None and first.only
     if row.fit and not once and "max_epochs" not in trainer:
         raise SpecError(

@@ -4,6 +4,7 @@
 
     RESULTS/cells/<table>/<cell_id>.json     one measured cell, written whole or not at all
     RESULTS/runs/<cell_id>/                  log.txt metrics.jsonl resume.ckpt pictures/ ...
+    RESULTS/runs/training-<training_id>.lock held while a cell of that training is worked on
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
 """
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,16 @@ from pydantic import ValidationError
 from benchmarks.files import digest, write_atomically
 from benchmarks.schema import CellResult, CellSpec, Source, Spec, describe
 from benchmarks.specs import resolve_cell, runnable_rows
+from benchmarks.trainings import training_id
 
 log = logging.getLogger(__name__)
 
 FINISHED = frozenset({"ok", "n/a"})
 """Statuses of cells that are not run again; failed and timed-out ones are."""
+
+
+AFRESH = "train-afresh"
+"""File of a run folder that says that no other cell's training will do."""
 
 
 class ResultError(ValueError):
@@ -48,6 +54,10 @@ class Store:
     def run_folder(self, cell_id: str) -> Path:
         """What a cell leaves beside its numbers."""
         return self.root / "runs" / cell_id
+
+    def training_lock(self, cell: CellSpec) -> Path:
+        """The lock of a cell's training, which cells of other tables may share."""
+        return self.root / "runs" / f"training-{training_id(cell.config())}.lock"
 
     def tables_folder(self) -> Path:
         """The generated tables."""
@@ -79,11 +89,33 @@ class Store:
         result = self.read(cell.table, cell.cell_id)
         return result if result is not None and result.status in FINISHED else None
 
+    def trained_alike(self, cell: CellSpec) -> Iterator[CellResult]:
+        """Other cells that have numbers and whose training is the same, of any table."""
+        wanted = training_id(cell.config())
+        for path in sorted((self.root / "cells").glob("*/*.json")):
+            if path.stem == cell.cell_id or not self.run_folder(path.stem).is_dir():
+                continue
+            result = self.read(path.parent.name, path.stem)
+            if result is None or result.status != "ok":
+                continue
+            if training_id(result.config) == wanted:
+                yield result
+
     def forget(self, cell: CellSpec) -> None:
-        """Remove a cell's result and what was trained of it, so that it is run from the start."""
+        """Remove a cell's result and what was trained of it, so that it is run from the start.
+
+        Nor will it take over the training of another cell.
+        """
         self.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
-        for path in self.run_folder(cell.cell_id).glob("resume*"):
+        folder = self.run_folder(cell.cell_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / AFRESH).touch()
+        for path in folder.glob("resume*"):
             path.unlink()
+
+    def trains_afresh(self, cell: CellSpec) -> bool:
+        """Whether a cell was forgotten, and has to be trained by itself."""
+        return (self.run_folder(cell.cell_id) / AFRESH).exists()
 
     def read_table(
         self,

@@ -143,10 +143,15 @@ class EpochSampler(Sampler[int]):
         length: number of samples.
         seed: any integer.
         shuffle: False gives 0, 1, 2, ... in every epoch.
+        visits: number the visits of samples through all epochs, ``epoch * length + index``: for
+            datasets that show a sample in another way each time.
     """
 
-    def __init__(self, length: int, seed: int = 0, shuffle: bool = True) -> None:
+    def __init__(
+        self, length: int, seed: int = 0, shuffle: bool = True, visits: bool = False
+    ) -> None:
         self.length, self.seed, self.shuffle, self.epoch = length, seed, shuffle, 0
+        self.visits = visits
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration follows."""
@@ -156,9 +161,10 @@ class EpochSampler(Sampler[int]):
         return self.length
 
     def __iter__(self) -> Iterator[int]:
+        before = self.epoch * self.length if self.visits else 0
         if not self.shuffle:
-            return iter(range(self.length))
+            return iter(range(before, before + self.length))
         # A hash, for seed + epoch would make seed 1's first epoch seed 0's second.
         digest = hashlib.sha256(f"order/{self.seed}/{self.epoch}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        return iter(torch.randperm(self.length, generator=generator).tolist())
+        return iter((before + torch.randperm(self.length, generator=generator)).tolist())

@@ -14,8 +14,9 @@ import numpy as np
 from datamodules.arrays import ArrayDataset, PickedRows
 from datamodules.clips import ClipDataset, Ints, Window, WindowKind
 from datamodules.copies import FolderModule
+from datamodules.draws import DrawnClips
 from datamodules.errors import DataError
-from datamodules.interface import Unit
+from datamodules.interface import Handed, Unit
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ class ClipModule(FolderModule):
     (B,), labels of clips (B, ...) and of frames (B, T, ...). Clips too short for ``frames`` are
     then left out, and named in a warning: no frame is shown twice, and one short recording is no
     reason to stop. As pictures, their frames are handed out like all others.
+
+    With ``hand_out("clips", draw=N)`` training batches hold N different frames of each of the same
+    clips instead, in random order and from all of the clip, others in every epoch.
 
     Args:
         frames: T, the same of every clip.
@@ -64,14 +68,19 @@ class ClipModule(FolderModule):
             raise ValueError(f"clip_batch_size must be at least 1, got {clip_batch_size}")
         self.window = Window(frames, window, stride)
         self.clip_batch_size = clip_batch_size
+        self.draw = 0
         self._clips: dict[str, ClipDataset] = {}
 
-    def hand_out(self, unit: Unit) -> None:
+    def hand_out(self, unit: Unit, draw: int = 0) -> None:
         """Choose what every loader hands out from now on.
+
+        Args:
+            unit: pictures or clips.
+            draw: frames of each clip to draw at random for training; 0 for the window's.
 
         Raises:
             DataError: clips are asked of a module with ``pairs``.
-            ValueError: there is no such unit.
+            ValueError: there is no such unit, or the number is negative.
         """
         if unit not in ("pictures", "clips"):
             raise ValueError(f"unit must be 'pictures' or 'clips', got {unit!r}")
@@ -80,7 +89,9 @@ class ClipModule(FolderModule):
                 f"{self.name}: pairs are two warped views of a picture, and clips are asked for; "
                 "leave pairs out"
             )
-        self.unit = unit
+        if draw < 0:
+            raise ValueError(f"draw must be 0 or more, got {draw}")
+        self.unit, self.draw = unit, draw if unit == "clips" else 0
 
     def counts(self) -> dict[str, int]:
         """Pictures of every split, or clips where those are handed out."""
@@ -89,13 +100,22 @@ class ClipModule(FolderModule):
         table = self.cache.clips(FRAMES)
         return {split: int(table.length[table.splits[split]].sum()) for split in self.splits}
 
-    def handed_out(
-        self, split: str, *, with_margin: bool = False
-    ) -> tuple[ArrayDataset | ClipDataset, int]:
+    def handed_out(self, split: str, *, with_margin: bool = False) -> tuple[Handed, int]:
         """A split as loaders hand it out, and how much of it in a training batch."""
         if self.unit == "clips":
             return self.clips(split), self.clip_batch_size
         return super().handed_out(split, with_margin=with_margin)
+
+    def trained_set(self) -> tuple[Handed, int]:
+        """What training reads, and how much of it in a batch.
+
+        Raises:
+            ValueError: more frames are to be drawn of a clip than it has.
+        """
+        if not self.draw:
+            return super().trained_set()
+        drawn = DrawnClips(self.clips(self.trained_split), self.draw, self.seed)
+        return drawn, self.clip_batch_size
 
     def dataset(self, split: str, *, with_margin: bool = False) -> ArrayDataset:
         """The frames of a split as pictures, whatever is handed out.

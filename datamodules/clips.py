@@ -149,18 +149,17 @@ class ClipDataset(Dataset[Batch]):
         cut = 2 * self.margin
         return self.window.frames, channels, height - cut, width - cut
 
-    def frame_rows(self, indices: Sequence[int]) -> Ints:
-        """Rows (B, T) of the flat array that some clips are made of."""
-        picked = np.asarray(indices, np.int64)
-        return self.window.rows(self.start[picked], self.length[picked])
-
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """A batch: ``clip`` uint8 (B, T, C, H, W), ``index`` int64 (B,), labels.
 
         Labels of clips are (B, ...), those of frames (B, T, ...).
         """
-        index = torch.as_tensor(indices, dtype=torch.int64)
-        rows = self.frame_rows(indices)
+        picked = np.asarray(indices, np.int64)
+        return self.batch(picked, self.window.rows(self.start[picked], self.length[picked]))
+
+    def batch(self, picked: Ints, rows: Ints) -> Batch:
+        """The batch of some clips (B,) that shows certain rows (B, T) of the flat array."""
+        index = torch.from_numpy(picked)
         clip: Tensor = torch.from_numpy(self.rows.take(rows.ravel()))
         if self.margin:
             clip = clip[:, self.margin : -self.margin, self.margin : -self.margin]

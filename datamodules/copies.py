@@ -124,18 +124,20 @@ def mark_standin(folder: Path, recipe: dict[str, Any]) -> None:
 
 
 def standin_sizes(
-    given: Mapping[str, int] | Sequence[int] | None, usual: Mapping[str, int]
+    given: Mapping[str, int] | Sequence[int] | None,
+    usual: Mapping[str, int],
+    argument: str = "standin_sizes",
 ) -> dict[str, int]:
     """Sizes of a stand-in by name, in the order of the usual ones, which None stands for.
 
     Raises:
-        ValueError: a name is missing or unknown, or a number is below 1.
+        ValueError: a name is missing or unknown, or a number is below 1; ``argument`` is named.
     """
     if given is None:
         return dict(usual)
     sizes = given if isinstance(given, Mapping) else dict(zip(usual, given, strict=True))
     if set(sizes) != set(usual) or min(sizes.values()) < 1:
-        raise ValueError(f"standin_sizes must give {', '.join(usual)}, got {sizes}")
+        raise ValueError(f"{argument} must give {', '.join(usual)}, got {sizes}")
     return {key: sizes[key] for key in usual}
 
 

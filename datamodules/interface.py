@@ -27,6 +27,7 @@ from datamodules.augment import Padding, PairWarp, centre_crop
 from datamodules.cache import Cache, Header, short_hash
 from datamodules.cache_writer import SplitPlan, ensure_cache
 from datamodules.clips import ClipDataset
+from datamodules.draws import DrawnClips
 from datamodules.errors import DataError, DatasetNotFoundError, DiskSpaceError
 from datamodules.report import Check, Report
 
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 Source = Literal["standin", "real"]
 Unit = Literal["pictures", "clips"]
 """What loaders hand out of a dataset that has clips; of all others it is pictures."""
+Handed = ArrayDataset | ClipDataset | DrawnClips
+"""What a loader reads batches of."""
 EVAL_BATCH: Final = 256
 Watcher = Callable[[str, int, int], None]
 """Is told a split, how much of it is done, and how much there is (pictures or clips); may raise."""
@@ -224,8 +227,13 @@ class DataModule(pl.LightningDataModule):
         """The split that training reads, see `train_on`."""
         return self._trained or self.training_split
 
-    def hand_out(self, unit: Unit) -> None:
+    def hand_out(self, unit: Unit, draw: int = 0) -> None:
         """Choose what every loader hands out from now on.
+
+        Args:
+            unit: pictures, or clips where the dataset has them.
+            draw: so many frames of each clip, drawn at random, in training batches; 0 for clips as
+                all other loaders hand them out.
 
         Raises:
             DataError: clips are asked of a dataset that has none.
@@ -233,22 +241,28 @@ class DataModule(pl.LightningDataModule):
         if unit != "pictures":
             raise DataError(f"{self.name} has pictures, no clips: this method cannot learn on it")
 
-    def handed_out(
-        self, split: str, *, with_margin: bool = False
-    ) -> tuple[ArrayDataset | ClipDataset, int]:
+    def handed_out(self, split: str, *, with_margin: bool = False) -> tuple[Handed, int]:
         """A split as loaders hand it out, and how much of it in a training batch."""
         return self.dataset(split, with_margin=with_margin), self.batch_size
+
+    def trained_set(self) -> tuple[Handed, int]:
+        """What training reads, and how much of it in a batch."""
+        return self.handed_out(self.trained_split, with_margin=self.pairs)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training split in an order that is a function of (seed, epoch)."""
         split = self.trained_split
-        dataset, batch_size = self.handed_out(split, with_margin=self.pairs)
+        dataset, batch_size = self.trained_set()
         if len(dataset) < batch_size:
             raise DataError(
                 f"split '{split}' has {len(dataset)} {self.unit}, not one batch of "
                 f"{batch_size}; choose a smaller batch size or more data"
             )
-        sampler = EpochSampler(len(dataset), self.seed, shuffle=True)
+        visits = isinstance(dataset, DrawnClips)
+        sampler = EpochSampler(len(dataset), self.seed, shuffle=True, visits=visits)
+        if self.trainer is not None:
+            # Lightning tells a resumed run's first epoch when workers have been asked for batches.
+            sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(dataset, batch_size, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -274,7 +288,7 @@ class DataModule(pl.LightningDataModule):
 
     def _loader(
         self,
-        dataset: ArrayDataset | ClipDataset,
+        dataset: Handed,
         batch_size: int,
         *,
         sampler: EpochSampler | None = None,

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.cache_writer import SplitPlan
-from datamodules.copies import FolderModule, Show, held_out
 from datamodules.errors import DataError
+from datamodules.mnist_copy import DigitsModule, held_out_digits, training_names
 from datamodules.mnist_files import (
     FOLDERS,
     PARTS,
@@ -32,7 +32,6 @@ from datamodules.report import Report, Status
 
 RECIPE: Final = 1
 """Raised whenever the same settings come to mean other pixels, labels or splits."""
-HELD_OUT_SHARE: Final = 0.1
 COUNTS: Final = {"train": 60_000, "test": 10_000}
 MD5: Final = {
     "train_images": "6bbc9ace898e44ae57da46a324031adb",
@@ -44,7 +43,7 @@ MD5: Final = {
 OTHER_COPY: Final = "fine for a part or another release; otherwise take the file again"
 
 
-class MNIST(FolderModule):
+class MNIST(DigitsModule):
     """MNIST digits: pictures and ``label``.
 
     Args:
@@ -88,7 +87,6 @@ class MNIST(FolderModule):
                 f"channels must be 1 or 3 and val_size at least 0, got {channels}, {val_size}"
             )
         self.channels, self.val_size = channels, val_size
-        self._read: dict[str, bytes] | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Settings that decide pixels, labels and splits."""
@@ -101,29 +99,16 @@ class MNIST(FolderModule):
         }
         return recipe | ({"standin": self.standin_recipe()} if self.source == "standin" else {})
 
-    def standin_recipe(self) -> dict[str, Any]:
-        """What decides the stand-in's files."""
-        from datamodules.standins.digits_tree import RECIPE_VERSION
-
-        return {"recipe": RECIPE_VERSION}
-
-    def write_standin(self, folder: Path, show: Show) -> None:
-        """Write the digits that come with scikit-learn as MNIST's files."""
-        from datamodules.standins.digits_tree import write_digits_tree
-
-        write_digits_tree(folder)
-
     def content_hash(self) -> str:
         """Over the four files' unpacked bytes; the stand-in is a function of its recipe."""
-        return "standin" if self.source == "standin" else content_hash(self._files()[0])
+        return "standin" if self.source == "standin" else content_hash(self.digit_files()[0])
 
     def plan(self) -> Mapping[str, SplitPlan]:
         """The splits as they are to be cached."""
-        data, files = self._files()
+        data, files = self.digit_files()
         images, labels = read_pair(data, files, "train")
-        names = [f"train-{k:05d}" for k in range(len(images))]
-        chosen = held_out(names, self.val_size, HELD_OUT_SHARE)
-        in_val = np.array([name in chosen for name in names], bool)
+        names = training_names(len(images))
+        in_val = held_out_digits(len(images), self.val_size)
         test_images, test_labels = read_pair(data, files, "test")
         test_names = [f"test-{k:05d}" for k in range(len(test_images))]
         return {
@@ -168,15 +153,6 @@ class MNIST(FolderModule):
             status = "ok" if count == expected_count else "warn" if count else "missing"
             report.add(which, expected, f"{count:,} digits", status, OTHER_COPY)
         return report
-
-    def _files(self) -> tuple[dict[str, bytes], dict[str, Path]]:
-        root = self.folder()
-        folder, files = find_mnist(root)
-        missing = [f"{folder / name} (or with .gz)" for k, name in PARTS.items() if k not in files]
-        if missing:
-            raise self.not_found(root, missing)
-        self.refuse_standin(folder)
-        return {part: read_bytes(path) for part, path in files.items()}, files
 
     def _plan(
         self,

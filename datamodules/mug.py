@@ -27,6 +27,7 @@ from datamodules.face_align import Anchors, warp
 from datamodules.face_finder import FaceFinder
 from datamodules.images import BadImages, decode
 from datamodules.mug_crops import Crop, Cropper, Way, read_boxes
+from datamodules.mug_factors import LIGHTS, TakeFactors, frame_views, read_factors, take_lights
 from datamodules.mug_files import EXPRESSIONS, PEOPLE, MUGFiles, Take, find_files, positions
 from datamodules.mug_splits import SPLITS, split_people
 from datamodules.mug_verify import OBTAIN, verify_mug
@@ -71,7 +72,10 @@ class MUG(ClipModule):
     Labels are ``identity`` (B,), the person's number; ``expression`` (B,), an index into
     `mug_files.EXPRESSIONS`, all seven; ``sequence`` (B,), 1000 x person + number of the take;
     ``session`` (B,), 0 or 1 of persons who came twice, else -1; int64. ``position`` (B,), of clips
-    (B, T), is float32, 0 at a take's first frame to 1 at its last.
+    (B, T), is float32, 0 at a take's first frame to 1 at its last. Of the stand-in its true factors
+    are known too: ``view`` (B,), of clips (B, T), the head's turn in degrees, float32, positive
+    where the nose points to the right; and ``illumination`` (B,), int64, an index into
+    `mug_factors.LIGHTS`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -83,7 +87,10 @@ class MUG(ClipModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
-    label_names: ClassVar[Mapping[str, Sequence[str]]] = {"expression": EXPRESSIONS}
+    label_names: ClassVar[Mapping[str, Sequence[str]]] = {
+        "expression": EXPRESSIONS,
+        "illumination": LIGHTS,
+    }
     standin_bytes: ClassVar[int] = 512 << 20
 
     def __init__(
@@ -111,6 +118,7 @@ class MUG(ClipModule):
         self.standin_sizes = _sizes(standin_sizes)
         self.max_bad_images = max_bad_images
         self._found: tuple[Cropper, list[tuple[Take, Way]]] | None = None
+        self._factors: dict[str, TakeFactors] | None = None
 
     def recipe(self) -> dict[str, Any]:
         """Settings that decide pixels, labels and splits."""
@@ -129,7 +137,8 @@ class MUG(ClipModule):
         """What decides the stand-in's files."""
         from datamodules.standins.mug_tree import RECIPE_VERSION
 
-        return {"recipe": RECIPE_VERSION, "sizes": self.standin_sizes}
+        # Trees from before there were factors lack their file; no pixel of them has changed.
+        return {"recipe": RECIPE_VERSION, "sizes": self.standin_sizes, "factors": 1}
 
     def write_standin(self, folder: Path, show: Show) -> None:
         """Draw takes, and write them as MUG's files."""
@@ -180,11 +189,15 @@ class MUG(ClipModule):
 
         kept = [take for take, _ in cropped]
         along = [positions(take.frames) for take in kept]
+        labels: dict[str, NDArray[Any]] = {"position": np.concatenate(along)}
+        if self._factors is not None:
+            frames = [(take.name, take.frames) for take in kept]
+            labels["view"] = frame_views(self._factors, frames)
         return {
             FRAMES: SplitPlan(
                 count=len(paths),
                 shape=(self.image_size, self.image_size, 3),
-                labels={"position": np.concatenate(along)},
+                labels=labels,
                 names=names,
                 images=read,
                 skipped=skipped,
@@ -211,6 +224,8 @@ class MUG(ClipModule):
         if files.marker is not None:
             self.refuse_standin(files.marker.parent)
         self._check(root, files)
+        if self.source == "standin" and files.marker is not None:
+            self._factors = read_factors(files.marker.parent)
         boxes = read_boxes(files.boxes) if files.boxes is not None else {}
         cropper = Cropper(self.crop, boxes, self.anchors, self.zoom, self.centre)
         takes = [(take, cropper.way(take)) for take in files.takes]
@@ -259,16 +274,18 @@ class MUG(ClipModule):
     def _clip_plan(self, takes: Sequence[Take], everybody: Sequence[int]) -> ClipPlan:
         people = split_people(everybody, published=self.source == "real")
         of = np.array([take.subject for take in takes], np.int64)
-        numbers = _numbered(takes)
+        labels = {
+            "identity": of,
+            "expression": np.array([take.expression for take in takes], np.int64),
+            "sequence": 1000 * of + _numbered(takes),
+            "session": np.array([take.session for take in takes], np.int64),
+        }
+        if self._factors is not None:
+            labels["illumination"] = take_lights(self._factors, [take.name for take in takes])
         return ClipPlan(
             lengths=np.array([len(take.images) for take in takes], np.int64),
             names=[take.name for take in takes],
-            labels={
-                "identity": of,
-                "expression": np.array([take.expression for take in takes], np.int64),
-                "sequence": 1000 * of + numbers,
-                "session": np.array([take.session for take in takes], np.int64),
-            },
+            labels=labels,
             splits={
                 split: np.flatnonzero(np.isin(of, sorted(who))) for split, who in people.items()
             },

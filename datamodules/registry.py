@@ -16,13 +16,16 @@ from typing import Final
 from datamodules.interface import DataModule
 
 DATASETS: Final[dict[str, str]] = {
+    "affwild": "datamodules.affwild:AffWild",
     "celeba": "datamodules.celeba:CelebA",
     "cifar10": "datamodules.cifar10:CIFAR10",
     "ckplus": "datamodules.ckplus:CKPlus",
     "ffhq": "datamodules.ffhq:FFHQ",
     "mnist": "datamodules.mnist:MNIST",
+    "moving_mnist": "datamodules.moving_mnist:MovingMNIST",
     "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
+    "sprites": "datamodules.sprites:Sprites",
 }
 
 

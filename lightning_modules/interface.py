@@ -192,6 +192,41 @@ class HasClipPrior(HasClipDecoder, Protocol):
 
 
 @runtime_checkable
+class HasConditionalPrior(HasClipDecoder, Protocol):
+    """Draws the *where* codes of frames from a prior that knows the clip's *what*."""
+
+    def draw_where_given(self, what: Tensor, frames: int, generator: Generator) -> Tensor:
+        """*Where* codes (B, frames, Dz) of clips with *what* codes (B, Df)."""
+        ...
+
+
+@runtime_checkable
+class HasStaticCode(HasClipCodes, Protocol):
+    """Reads one *what* code of a clip from whichever of its frames, in whatever order."""
+
+    def static_code(self, clip: Tensor, order: Tensor) -> Tensor:
+        """*What* (B, Df) of ``clip`` (B, T, C, H, W), read from frames in a given order.
+
+        ``order`` int64 holds places in [0, T), (M,) or of each clip (B, M).
+        """
+        ...
+
+
+@runtime_checkable
+class HasClipBound(Protocol):
+    """Bounds the log-likelihood of a clip from below."""
+
+    def clip_bound(self, clip: Tensor, generator: Generator) -> dict[str, Tensor]:
+        """Parts of the evidence bound of every clip (B, T, C, H, W), nats, (B,) each.
+
+        ``reconstruction``, log p(x | codes) summed over all frames, at most 0 for a Bernoulli;
+        ``kl_where``, summed over all frames; ``kl_what``, once a clip. The bound is
+        ``reconstruction - kl_where - kl_what``. ``generator`` draws the codes.
+        """
+        ...
+
+
+@runtime_checkable
 class HasSamples(Protocol):
     """Draws pictures from its prior."""
 
@@ -209,11 +244,13 @@ class Method(pl.LightningModule):
 
     ``trains_on`` names the split it is trained on where that is not the dataset's own choice: only
     supervised anchors have a reason to. ``sees`` says whether its batches hold ``image`` or
-    ``clip``.
+    ``clip``. ``draws`` is how many frames of each clip, drawn at random by the datamodule, its
+    training batches hold; 0 for clips as the dataset shows them.
     """
 
     trains_on: ClassVar[str | None] = None
     sees: ClassVar[Unit] = "pictures"
+    draws: int = 0
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged.

@@ -24,6 +24,7 @@ def langevin(
     step_size: float,
     noise: Noise,
     blocks: Sequence[int] = (),
+    even: Sequence[int] = (),
     quiet_from: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Move codes through steps of Langevin dynamics under a standard normal prior.
@@ -40,6 +41,10 @@ def langevin(
         noise: of a step.
         blocks: sizes that cut the codes into parts which are moved in turn within a step, each by
             the gradient where the others are now; empty moves all by one gradient.
+        even: sizes that cut the codes into parts whose steps are made alike in length: in each, the
+            gradient of a sample is divided by its root mean square, and the noise by the root of
+            that (a preconditioner as in Li et al., AAAI 2016, of one number a part). Empty divides
+            by nothing.
         quiet_from: the step from which on no noise is added; None for noise to the end.
 
     Returns:
@@ -56,9 +61,11 @@ def langevin(
             for part in parts:
                 (slope,) = torch.autograd.grad(misfit(z.requires_grad_(True)).sum(), z)
                 z = z.detach().clone()
-                z[:, part] -= step_size**2 / 2 * (slope[:, part] + z[:, part])
+                slope = slope + z
+                scale = _evenness(slope, even)
+                z[:, part] -= step_size**2 / 2 * (scale * slope)[:, part]
                 if kick is not None:
-                    z[:, part] += step_size * kick[:, part]
+                    z[:, part] += step_size * (scale**0.5 * kick)[:, part]
             if kick is None:
                 total += z
         return z, total / (steps - loud) if steps > loud else z
@@ -75,6 +82,7 @@ def chain_from_prior(
     chain: int = 0,
     to_mode: bool = False,
     blocks: Sequence[int] = (),
+    even: Sequence[int] = (),
 ) -> Tensor:
     """Codes (B, size) of samples never seen, from a chain of each one's own.
 
@@ -89,6 +97,7 @@ def chain_from_prior(
         to_mode: start from zero and add no noise at all; the end of the climb is the code, the same
             in every chain.
         blocks: see `langevin`.
+        even: see `langevin`.
     """
 
     def noise(step: int) -> Tensor:
@@ -101,6 +110,7 @@ def chain_from_prior(
         step_size=step_size,
         noise=noise,
         blocks=blocks,
+        even=even,
         quiet_from=0 if to_mode else steps - steps // 5,
     )
     return last if to_mode else quiet
@@ -109,3 +119,12 @@ def chain_from_prior(
 def _columns(sizes: Sequence[int]) -> list[slice]:
     stops = torch.tensor(sizes).cumsum(0).tolist()
     return [slice(stop - size, stop) for stop, size in zip(stops, sizes, strict=True)]
+
+
+def _evenness(slope: Tensor, parts: Sequence[int]) -> Tensor:
+    """What makes the gradient (B, D) of every part of every sample one of root mean square 1."""
+    if not parts:
+        return torch.ones_like(slope[:1, :1])
+    pieces = torch.split(slope, list(parts), 1)
+    scales = [1 / piece.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12) for piece in pieces]
+    return torch.cat([s.expand_as(p) for s, p in zip(scales, pieces, strict=True)], 1)

@@ -28,6 +28,9 @@ METHODS: Final[dict[str, str]] = {
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
+    "ddr": "lightning_modules.ddr.module:DDR",
+    "sequential_vae": "lightning_modules.ddr.baselines:SequentialVAE",
+    "ddr_vae": "lightning_modules.ddr.baselines:FrameVAE",
     "vae": "lightning_modules.vae.module:VAE",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
@@ -39,6 +42,7 @@ METHODS: Final[dict[str, str]] = {
     "clip_pixels": "lightning_modules.controls.clips:ClipPixels",
     "clip_first_frame": "lightning_modules.controls.clips:ClipFirstFrame",
     "clip_constant": "lightning_modules.controls.clips:ClipConstant",
+    "mean_frame": "lightning_modules.controls.mean_frame:MeanFrame",
     "pca": "lightning_modules.controls.pca:PixelPCA",
     "pca_gradients": "lightning_modules.controls.pca:GradientPCA",
 }

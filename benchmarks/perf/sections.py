@@ -9,9 +9,14 @@ from typing import Final
 import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
+from benchmarks.perf.plain_ddr import PlainDDR
 from benchmarks.perf.plain_deformable import PlainDeformable
 from datamodules.celeba import CelebA
+from datamodules.interface import DataModule
+from datamodules.moving_mnist import MovingMNIST
 from datamodules.standins.faces import render_faces, sample_factors
+from lightning_modules.ddr.module import DDR
+from lightning_modules.ddr.network import Noise
 from lightning_modules.deformable.module import DeformableGenerator
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.interface import Batch
@@ -98,16 +103,62 @@ def encode() -> Section:
     return Section("encoding", BATCH, step)
 
 
-def read() -> Section:
-    """Batches of the stand-in from its cache, on the device as floats."""
-    data = _faces()
+def _reading(title: str, data: DataModule, images: int) -> Section:
+    data.prepare_data()
+    data.setup("fit")
 
     def forever() -> Iterator[Batch]:
         while True:
             yield from data.train_dataloader()
 
     batches = forever()
-    return Section("reading", BATCH, lambda: data.to_batch(next(batches), torch.device("cpu")))
+    next(batches)  # takes the cache into memory
+    return Section(title, images, lambda: data.to_batch(next(batches), torch.device("cpu")))
+
+
+def read() -> Section:
+    """Batches of the stand-in from its cache, on the device as floats."""
+    sizes = {"unsupervised": 512, "train": 32, "test": 32}
+    data = CelebA(image_size=64, batch_size=BATCH, standin_sizes=sizes)
+    return _reading("reading", data, BATCH)
+
+
+def read_clips() -> Section:
+    """Clips of 20 frames from Moving MNIST's cache, shuffled, on the device as floats."""
+    sizes = {"train": 2000, "val": 100, "test": 100}
+    data = MovingMNIST(image_size=64, clip_batch_size=BATCH, sizes=sizes)
+    data.hand_out("clips")
+    return _reading("reading clips, frames", data, BATCH * data.length)
+
+
+def _ddr(title: str, *, plain: bool) -> Section:
+    torch.manual_seed(0)
+    method = DDR(channels=(32, 64, 128, 256), pair_channels=256, hidden=256).train()
+    optimizer = torch.optim.Adam(method.parameters(), lr=1e-4, fused=True)
+    clip, index = torch.rand(BATCH, 3, 3, 64, 64), torch.arange(BATCH)
+    reference = PlainDDR(method.network)
+
+    def learn() -> None:
+        optimizer.zero_grad()
+        if plain:
+            noise = Noise(torch.randn(BATCH, 256), torch.randn(BATCH, 3, 2))
+            loss = reference.loss(clip, noise)
+        else:
+            loss = method.losses({"clip": clip, "index": index})["loss"]
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return Section(title, 3 * BATCH, learn)
+
+
+def ddr() -> Section:
+    """Forward, bound, backward and Adam of DDR, narrower than the paper's; counted are frames."""
+    return _ddr("DDR, training step", plain=False)
+
+
+def ddr_plain() -> Section:
+    """The same as the paper reads, frame by frame and pair by pair."""
+    return _ddr("DDR, training step, plain reference", plain=True)
 
 
 def _visit(title: str, *, plain: bool) -> Section:
@@ -156,25 +207,16 @@ def render() -> Section:
     return Section("rendering faces", images, lambda: render_faces(factors, 64, dtype=torch.uint8))
 
 
-def _faces() -> CelebA:
-    data = CelebA(
-        source="standin",
-        image_size=64,
-        batch_size=BATCH,
-        standin_sizes={"unsupervised": 512, "train": 32, "test": 32},
-    )
-    data.prepare_data()
-    data.setup("fit")
-    return data
-
-
 SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train": train,
     "train_plain": train_plain,
     "encode": encode,
     "read": read,
+    "read_clips": read_clips,
     "visit": visit,
     "visit_plain": visit_plain,
     "infer": infer,
+    "ddr": ddr,
+    "ddr_plain": ddr_plain,
     "render": render,
 }

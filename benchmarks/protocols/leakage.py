@@ -1,8 +1,9 @@
 """What a linear probe reads of a label from either code: leaks of *where* and of *what*, version 1.
 
 One protocol for every method with codes and every dataset with labels. Of split ``test``, in clips
-where the dataset has them (then the mean of a code over time is read), each of identity,
-expression, view and illumination that the dataset knows is told from ``where`` and ``what``:
+where the dataset has them (then the mean of a code over time is read, and of the view), each of
+identity, expression, view and illumination that the dataset knows is told from ``where`` and
+``what``:
 
 * classes by a linear discriminant with one covariance, shrunk by Ledoit and Wolf's rule, all
   classes held equally likely: balanced accuracy, whose chance is 100 over the number of classes;
@@ -148,7 +149,8 @@ def evaluate(
     if isinstance(unit, nullcontext) and not isinstance(method, (HasCodes, HasKeypoints)):
         raise NotApplicableError(f"{type(method).__name__} needs clips, the data has pictures")
     with unit:
-        return score(collect(method, data, "test", device, reduce=_over_time, field=False))
+        found = collect(method, data, "test", device, reduce=_over_time, field=False)
+    return score(found._replace(labels=_of_samples(found.labels)))
 
 
 def _has_clips(data: DataModule) -> bool:
@@ -162,6 +164,14 @@ def _has_clips(data: DataModule) -> bool:
 def _over_time(codes: Tensor) -> Tensor:
     """The mean (B, D) of codes of clips (B, T, D); codes of pictures (B, D) as they are."""
     return codes.mean(1) if codes.ndim == 3 else codes
+
+
+def _of_samples(labels: dict[str, Array]) -> dict[str, Array]:
+    """Labels with what is measured frame by frame (N, T) as its mean (N,) over a clip."""
+    return {
+        key: value.mean(1) if key in MEASURED and value.ndim == 2 else value
+        for key, value in labels.items()
+    }
 
 
 def _out_of_fold(code: Array, value: Array, fold: Array, *, measured: bool) -> Array:

@@ -225,6 +225,17 @@ def light_direction(azimuth: Tensor, elevation: Tensor) -> Tensor:
     return torch.stack([a.sin() * e.cos(), -e.sin(), a.cos() * e.cos()], dim=-1)
 
 
+def light_colour(warmth: Tensor) -> Tensor:
+    """RGB (B, 3) of a light; above 0 it is warmer than white."""
+    return 1.0 + warmth[:, None] * torch.tensor([0.07, 0.0, -0.11])
+
+
+def light_angles(direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Azimuth and elevation (B,), in degrees, of what `light_direction` gives, (B, 3)."""
+    x, y, z = direction.unbind(-1)
+    return torch.rad2deg(torch.atan2(x, z)), torch.rad2deg(torch.asin((-y).clamp(-1, 1)))
+
+
 def sample_factors(
     index: Tensor | NDArray[np.int64],
     seed: int = 0,
@@ -280,7 +291,7 @@ def sample_factors(
             draw("light/azimuth", _normal(0.0, 45.0, 2.2)),
             draw("light/elevation", _normal(28.0, 20.0, 2.2)),
         ),
-        light_colour=1.0 + warmth[:, None] * torch.tensor([0.07, 0.0, -0.11]),
+        light_colour=light_colour(warmth),
         ambient=draw("light/ambient", _between(0.36, 0.7)),
         shift=torch.stack(
             [draw("shift/x", _normal(0, 0.08)), draw("shift/y", _normal(0, 0.06))], 1

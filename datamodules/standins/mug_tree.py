@@ -4,7 +4,8 @@ What makes a copy of MUG awkward is there too: numbers that do not begin at 0, a
 ``session0`` and ``session1``, one whose archive was unpacked twice, takes that are none, folders of
 another name, and ``.DS_Store`` files. Points of each take's first, middle and last frame stand in
 for what a face detector finds in genuine pictures; their median is that of a face at rest, so the
-crop does not tell the expression.
+crop does not tell the expression. What the files of MUG do not say of its takes stands in a file of
+its own (`mug_factors`): the turn of the head, and the light.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.copies import mark_standin
+from datamodules.mug_factors import TakeFactors, write_factors
 from datamodules.mug_files import EXPRESSIONS, PEOPLE
 from datamodules.pts import write_points
 from datamodules.standins.counter import uniforms
 from datamodules.standins.face_expressions import EXPRESSIONS as DRAWN
+from datamodules.standins.face_factors import light_angles
 from datamodules.standins.face_takes import take_factors
 from datamodules.standins.faces import RECIPE_VERSION as FACES_VERSION
 from datamodules.standins.faces import FaceFactors, face_landmarks, render_faces
@@ -29,7 +32,7 @@ from datamodules.standins.faces import FaceFactors, face_landmarks, render_faces
 __all__ = ["RECIPE_VERSION", "SIDE", "Scene", "scenes", "write_mug_tree"]
 
 #: Raised whenever a change moves any pixel, point or label.
-RECIPE_VERSION = 100 * FACES_VERSION + 1
+RECIPE_VERSION = 100 * FACES_VERSION + 2
 #: Side of the pictures: a face fills more of it than of MUG's 896 pixels, and costs less to draw.
 SIDE = 80
 #: Of other people than the other stand-ins'.
@@ -62,15 +65,19 @@ class Scene:
     first: int
 
     @property
-    def folder(self) -> str:
-        """Where its pictures lie."""
+    def name(self) -> str:
+        """Of the take, as `mug_files.Take.name` has it."""
         person = f"{self.subject:03d}"
         if self.subject in _CAME_TWICE:
-            inner = f"session{self.number % 2}/{EXPRESSIONS[self.kind]}/take{self.number // 2:03d}"
-        else:
-            inner = f"{EXPRESSIONS[self.kind]}/take{self.number:03d}"
-        again = f"{person}/" * (self.subject == _UNPACKED_TWICE)
-        return f"{_FOLDER}/{person}/{again}{inner}"
+            session, number = self.number % 2, self.number // 2
+            return f"{person}/session{session}/{EXPRESSIONS[self.kind]}/take{number:03d}"
+        return f"{person}/{EXPRESSIONS[self.kind]}/take{self.number:03d}"
+
+    @property
+    def folder(self) -> str:
+        """Where its pictures lie."""
+        again = f"{self.subject:03d}/" * (self.subject == _UNPACKED_TWICE)
+        return f"{_FOLDER}/{again}{self.name}"
 
     def factors(self) -> FaceFactors:
         """The factors of its frames."""
@@ -124,18 +131,20 @@ def write_mug_tree(
     folder = out / _FOLDER
     folder.mkdir(parents=True)
     todo = list(scenes(people, takes, frames))
+    true: list[tuple[str, TakeFactors]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, scene in enumerate(todo, 1):
-            _write(out / scene.folder, scene, pool)
+            true.append((scene.name, _write(out / scene.folder, scene, pool)))
             if progress is not None:
                 progress(done, len(todo))
+    write_factors(folder, true)
     _write_oddities(folder)
     facts = {"standin": "faces", "recipe": RECIPE_VERSION, "seed": SEED}
     mark_standin(folder, facts | {"people": people, "takes": takes, "frames": frames})
     return folder
 
 
-def _write(folder: Path, scene: Scene, pool: ThreadPoolExecutor) -> None:
+def _write(folder: Path, scene: Scene, pool: ThreadPoolExecutor) -> TakeFactors:
     folder.mkdir(parents=True)
     factors = scene.factors()
     images = render_faces(factors, SIDE, dtype=torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
@@ -145,6 +154,9 @@ def _write(folder: Path, scene: Scene, pool: ThreadPoolExecutor) -> None:
     marks = (face_landmarks(factors[some], SIDE, count=68) + 1) * SIDE / 2 - 0.5
     for frame, points in zip(some.tolist(), marks.double().numpy(), strict=True):
         write_points(paths[frame].with_suffix(".pts"), points)
+    azimuth, elevation = light_angles(factors.light[:1])
+    yaw = dict(enumerate(factors.yaw.tolist(), scene.first))
+    return TakeFactors(yaw, azimuth.item(), elevation.item())
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:

@@ -35,7 +35,7 @@ class PrincipalComponents(Method):
         self._reset()
 
     def values(self, image: Tensor) -> Tensor:
-        """The numbers (B, size) that describe a picture (B, 3, H, W)."""
+        """The numbers (B, size) that describe a picture (B, C, H, W)."""
         raise NotImplementedError
 
     def _reset(self) -> None:
@@ -83,21 +83,28 @@ class PixelPCA(PrincipalComponents):
         n_components: length of the code.
         image_size: side of the picture, pixels.
         side: side to which a picture is shrunk by area averaging first.
+        image_channels: 3 for colour, 1 for grey.
     """
 
-    def __init__(self, n_components: int = 60, image_size: int = 64, side: int = 32) -> None:
-        self.side = min(side, image_size)
-        super().__init__(n_components, 3 * self.side**2)
+    def __init__(
+        self,
+        n_components: int = 60,
+        image_size: int = 64,
+        side: int = 32,
+        image_channels: int = 3,
+    ) -> None:
+        self.side, self.channels = min(side, image_size), image_channels
+        super().__init__(n_components, self.channels * self.side**2)
         self.save_hyperparameters()
 
     def values(self, image: Tensor) -> Tensor:
-        """Pixels (B, 3 side^2) of the shrunk picture."""
+        """Pixels (B, C side^2) of the shrunk picture."""
         return F.interpolate(image, size=(self.side, self.side), mode="area").flatten(1)
 
     def reconstruct(self, image: Tensor) -> Tensor:
         """The picture as its components tell it, at the full size."""
         small = (self.encode(image).where @ self.components + self.mean).view(
-            len(image), 3, self.side, self.side
+            len(image), self.channels, self.side, self.side
         )
         size = list(image.shape[-2:])
         return F.interpolate(small, size=size, mode="bilinear", align_corners=False)

@@ -108,6 +108,11 @@ class Dynamics(nn.Module):
         """Length of either part of the flat code of a clip; 237 and 620 for the paper's 60."""
         return self.appearance.size(frames), self.geometry.size(frames)
 
+    def parts(self, frames: int) -> tuple[int, ...]:
+        """Length of z_0 and of all xi together, of the one stream and of the other."""
+        streams = (self.appearance, self.geometry)
+        return tuple(size for s in streams for size in (s.state, s.size(frames) - s.state))
+
     def forward(self, flat: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Appearance codes and geometric codes, (B, frames, D) each, of flat codes (B, size)."""
         appearance, geometry = torch.split(flat, list(self.sizes(frames)), 1)

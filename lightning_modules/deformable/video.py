@@ -7,29 +7,28 @@ whole clip; then generators and transitions take one gradient step.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lightning_modules.deformable.alternating import InferBy
 from lightning_modules.deformable.dynamics import TransitionKind
 from lightning_modules.deformable.network import Head, Painted
 from lightning_modules.deformable.painter import geometry_apart
 from lightning_modules.deformable.video_network import VideoGenerators, VideoShape
-from lightning_modules.interface import Batch, Codes, Method, Unit
+from lightning_modules.deformable.video_painter import ClipPainter, per_frame, watched
+from lightning_modules.interface import Batch
 from lightning_modules.langevin import Misfit, chain_from_prior, langevin
 from lightning_modules.latents import CodeBank, KeepsBank
 from lightning_modules.layers.noise import content_key, normal_noise
-from lightning_modules.layers.warp import BaseGrid, displacement_in_pixels
+from lightning_modules.layers.warp import BaseGrid
 from lightning_modules.schedules import halving
 
 _FRAMES = 480
 """Frames of unseen clips whose chains run at a time: what bounds the memory."""
 
 
-class DeformableVideo(KeepsBank, Method):
+class DeformableVideo(KeepsBank, ClipPainter):
     """Appearance and geometric generators with a transition each, learned by Langevin through time.
 
     No code of this model was released. Sizes, scheme and energy are the paper's; what it leaves
@@ -71,14 +70,16 @@ class DeformableVideo(KeepsBank, Method):
         langevin_steps: of a visit.
         step_size: of the Langevin steps; the default is for 60 frames of 64 px at a sigma of 1, and
             a stable one falls as the root of frames times pixels.
+        even_steps: make the steps of z_0 and of all xi, of either stream, alike in length, see
+            `langevin`; else one step size is for all (paper). The curvature of z_0 is that of all
+            frames together, so that xi, which says what moves, moves hundreds of times too slowly
+            in short chains.
         alternate: move the appearance stream first, then the geometric one by a gradient of its
             own (paper); else both by one gradient.
         infer_steps: of a chain for a clip never seen.
         infer_by: ``chain`` or ``mode``, see `AlternatingLearner`.
         seed: of codes and noise.
     """
-
-    sees: ClassVar[Unit] = "clips"
 
     def __init__(
         self,
@@ -113,14 +114,12 @@ class DeformableVideo(KeepsBank, Method):
         inference_scale: float = 1.0,
         langevin_steps: int = 20,
         step_size: float = 0.01,
+        even_steps: bool = False,
         alternate: bool = False,
         infer_steps: int = 300,
         infer_by: InferBy = "chain",
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        if frames < 2:
-            raise ValueError(f"a clip has at least 2 frames, got frames={frames}")
         shape = VideoShape(
             image_size=image_size,
             image_channels=image_channels,
@@ -145,13 +144,12 @@ class DeformableVideo(KeepsBank, Method):
             truncate=truncate,
             transition_start=transition_start,
         )
-        self.generators = VideoGenerators(shape, checkpoint_frames)
-        self.frames = frames
+        super().__init__(VideoGenerators(shape, checkpoint_frames), frames)
         self.learning_rate = learning_rate
         self.geometry_rate, self.transition_rate = geometry_rate, transition_rate
         self.sigma, self.inference_scale = sigma, inference_scale
         self.langevin_steps, self.step_size = langevin_steps, step_size
-        self.alternate = alternate
+        self.even_steps, self.alternate = even_steps, alternate
         self.infer_steps = infer_steps
         self.infer_by: InferBy = infer_by
         self.seed = seed
@@ -172,33 +170,16 @@ class DeformableVideo(KeepsBank, Method):
         Raises:
             ValueError: the batch has no clips, or some of other sizes than this model's.
         """
-        clip = self._clips(batch)
+        clip = self.clips_of(batch)
         codes = self._visit(batch["index"], clip) if self.training else self.infer(clip)
         painted: Painted = self.generators(codes, clip.shape[1])
         error = self.generators.error(painted.picture, clip).mean()
         return {
             "loss": error / (2 * self.sigma**2),
-            "reconstruction": _per_frame(painted.picture.detach(), clip),
+            "reconstruction": per_frame(painted.picture.detach(), clip),
             "code_rms": codes.square().mean().sqrt(),
             **watched(painted, clip),
         }
-
-    def _clips(self, batch: Batch) -> Tensor:
-        if "clip" not in batch:
-            raise ValueError(
-                f"{type(self).__name__} learns from clips, and the batch holds only "
-                f"{', '.join(sorted(batch))}; take a dataset that can hand_out('clips')"
-            )
-        clip: Tensor = batch["clip"]
-        shape = self.generators.shape
-        frame = (shape.image_channels, shape.image_size, shape.image_size)
-        wanted = (self.frames if self.training else clip.shape[1], *frame)
-        if clip.shape[1:] != wanted:
-            raise ValueError(
-                f"clips are of {list(clip.shape[1:])} (T, C, H, W), this model is made for "
-                f"{list(wanted)}; set frames, image_channels and image_size to the dataset's"
-            )
-        return clip
 
     def _visit(self, index: Tensor, clip: Tensor) -> Tensor:
         size, epoch = self.bank.size, self.current_epoch
@@ -209,6 +190,7 @@ class DeformableVideo(KeepsBank, Method):
             step_size=self.step_size,
             noise=lambda step: normal_noise(self.seed, index, epoch, step, size=size),
             blocks=self._blocks(clip.shape[1]),
+            even=self._even(clip.shape[1]),
         )
         self.bank.write(index, codes)
         return codes
@@ -234,6 +216,7 @@ class DeformableVideo(KeepsBank, Method):
                 chain=chain,
                 to_mode=self.infer_by == "mode",
                 blocks=self._blocks(frames),
+                even=self._even(frames),
             )
             for part in torch.split(clip, max(1, _FRAMES // frames))
         ]
@@ -241,6 +224,9 @@ class DeformableVideo(KeepsBank, Method):
 
     def _blocks(self, frames: int) -> tuple[int, ...]:
         return self.generators.dynamics.sizes(frames) if self.alternate else ()
+
+    def _even(self, frames: int) -> tuple[int, ...]:
+        return self.generators.dynamics.parts(frames) if self.even_steps else ()
 
     def _misfit(self, clip: Tensor) -> Misfit:
         variance = (self.inference_scale * self.sigma) ** 2
@@ -251,57 +237,6 @@ class DeformableVideo(KeepsBank, Method):
             return self.generators.error(painted.picture, wanted) / (2 * variance)
 
         return misfit
-
-    @torch.no_grad()
-    def encode_clip(self, clip: Tensor) -> Codes:
-        """Geometric code of every frame as *where*, appearance code as *what*; (B, T, D) each."""
-        what, where = self.generators.dynamics(self.infer(clip), clip.shape[1])
-        return Codes(where=where, what=what)
-
-    @torch.no_grad()
-    def decode_clip(self, codes: Codes) -> Tensor:
-        """Clips (B, T, C, S, S) in [0, 1] of the codes of their frames.
-
-        Since z_t = z_0 + s_t, and the states hang on the noise alone, a constant added to the codes
-        of all frames is exactly z_0 moved by it: ``codes._replace(where=codes.where + direction)``
-        edits the shape of a whole clip and keeps its dynamics (Figures 17 and 18).
-        """
-        return self.generators.paint(codes.what, codes.where).picture
-
-    @torch.no_grad()
-    def clip_field(self, where: Tensor) -> Tensor:
-        """Displacement (B, T, 2, S, S), (x, y) in [-1, 1] units, of *where* codes (B, T, D)."""
-        return self.generators.displacement(where)
-
-    @torch.no_grad()
-    def canonical_clip(self, what: Tensor) -> Tensor:
-        """Canonical frames (B, T, C, S, S) in [0, 1] of *what* codes (B, T, D), not warped yet."""
-        return self.generators.canonical(what)
-
-    def reconstruct_clip(self, clip: Tensor) -> Tensor:
-        """Clips (B, T, C, S, S) painted again from their codes."""
-        return self.decode_clip(self.encode_clip(clip))
-
-    @torch.no_grad()
-    def draw_where(self, n: int, frames: int, generator: Generator) -> Tensor:
-        """Geometric codes (n, frames, D) from the prior of z_0 and every xi."""
-        stream = self.generators.dynamics.geometry
-        return stream.unroll(self._normal((n, stream.size(frames)), generator), frames)
-
-    @torch.no_grad()
-    def draw_what(self, n: int, frames: int, generator: Generator) -> Tensor:
-        """Appearance codes (n, frames, D) from the prior of z_0 and every xi."""
-        stream = self.generators.dynamics.appearance
-        return stream.unroll(self._normal((n, stream.size(frames)), generator), frames)
-
-    def sample_clips(self, n: int, frames: int, generator: Generator) -> Tensor:
-        """Clips (n, frames, C, S, S) in [0, 1] that nobody saw."""
-        where = self.draw_where(n, frames, generator)
-        return self.decode_clip(Codes(where, self.draw_what(n, frames, generator)))
-
-    def _normal(self, shape: tuple[int, int], generator: Generator) -> Tensor:
-        drawn = torch.randn(shape, generator=generator, device=generator.device)
-        return drawn.to(self.device)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam over generators and transitions, its rate halved twice."""
@@ -314,32 +249,3 @@ class DeformableVideo(KeepsBank, Method):
         ]
         optimizer = torch.optim.Adam(groups, betas=(0.5, 0.999))
         return halving(optimizer, int(self.trainer.estimated_stepping_batches))
-
-
-@torch.no_grad()
-def watched(painted: Painted, clip: Tensor) -> dict[str, Tensor]:
-    """Numbers that show whether one generator explains the other away.
-
-    ``without_field`` is the squared error of a canonical frame, unwarped; ``displacement`` the mean
-    length of the field. A field that died stands still: ``motion`` is how far it moves about its
-    mean over a clip's frames, ``spread`` about its mean over all frames of the batch, both root
-    mean squares. Lengths are in pixels.
-    """
-    assert painted.displacement is not None
-    field = painted.displacement
-    over_time = field - field.mean(1, keepdim=True)
-    over_all = field - field.mean((0, 1))
-    return {
-        "without_field": _per_frame(painted.canonical, clip),
-        "displacement": displacement_in_pixels(field.flatten(0, 1)).mean(),
-        "motion": _root_mean_square(over_time),
-        "spread": _root_mean_square(over_all),
-    }
-
-
-def _per_frame(painted: Tensor, clip: Tensor) -> Tensor:
-    return (painted - clip).square().flatten(2).sum(2).mean()
-
-
-def _root_mean_square(field: Tensor) -> Tensor:
-    return displacement_in_pixels(field.flatten(0, 1)).square().mean().sqrt()

@@ -1,4 +1,5 @@
 import io
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,14 @@ from rich.console import Console
 from benchmarks import bench
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot
-from benchmarks.runner import Runner, RunnerStoppedError, cell_command, shell_line, slot_environment
+from benchmarks.runner import (
+    Runner,
+    RunnerStoppedError,
+    _Child,
+    cell_command,
+    shell_line,
+    slot_environment,
+)
 from benchmarks.store import Store
 from tests.benchmarks import fake_cell
 
@@ -138,30 +146,73 @@ def test_a_hanging_cell_times_out(fake):
     assert time.monotonic() - began < 20
 
 
+def once_said_to_wait(fake, lock, do=lambda: None):
+    """Hold a lock until the runner has said that it waits; then do something and release it."""
+    lock.acquire()
+
+    def wait():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            screen = getattr(fake, "screen", None)
+            if screen is not None and "waiting for another process" in screen.getvalue():
+                break
+            time.sleep(0.02)
+        do()
+        lock.release()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
 def test_a_cell_that_another_process_works_on_is_left_to_it(fake, tiny):
     """The locked cell comes last, and once it is free its result is taken as it is."""
     cell = tiny(seed=0)
     folder = fake.store.run_folder(cell.cell_id)
     folder.mkdir(parents=True)
-    lock = FileLock(folder / "lock", thread_local=False)
-    lock.acquire()
 
     def finish():
-        other = fake.store.cell_path("tiny", tiny(seed=1).cell_id)
-        while not other.exists():
-            time.sleep(0.02)
-        time.sleep(0.3)
+        assert fake.store.cell_path("tiny", tiny(seed=1).cell_id).exists()
         fake.store.write(cell.result("ok", None, metrics={"nme": 7.0}, **fake_cell.MADE))
-        lock.release()
 
-    thread = threading.Thread(target=finish)
-    thread.start()
+    lock = FileLock(folder / "lock", thread_local=False)
+    thread = once_said_to_wait(fake, lock, finish)
     failed, results, screen = fake(["crash", "ok"])
     thread.join()
     assert failed == []
     assert results[0].metrics == {"nme": 7.0}
     assert not (folder / "attempts.txt").exists()
     assert "waiting for another process: tiny good seed 0" in screen
+
+
+def test_a_cell_whose_training_another_process_works_on_comes_last(fake, tiny):
+    lock = fake.store.training_lock(tiny(seed=0, table="other"))
+    lock.parent.mkdir(parents=True)
+    thread = once_said_to_wait(fake, FileLock(lock, thread_local=False))
+    failed, results, screen = fake(["ok", "ok"])
+    thread.join()
+    assert failed == [] and [result.status for result in results] == ["ok", "ok"]
+    said = [screen.index(f"tiny good seed {seed}: running") for seed in (1, 0)]
+    assert said[0] < screen.index("waiting for another process: tiny good seed 0") < said[1]
+
+
+@pytest.mark.parametrize(("phase", "hung"), [("wait", False), ("train", True)])
+def test_a_cell_that_waits_for_another_process_is_not_taken_for_hung(tiny, tmp_path, phase, hung):
+    cell, store = tiny(timeout_minutes=1), Store(tmp_path)
+    folder = store.run_folder(cell.cell_id)
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text(json.dumps({"phase": phase}))
+    sleeper = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    an_hour_ago = time.monotonic() - 3600
+    child = _Child(cell, CPU, sleeper, an_hour_ago, "then", folder / "log.txt")
+    with Reporter(Console(file=io.StringIO()), 1) as reporter:
+        runner = Runner(store, [CPU], lambda *_: [], reporter)
+        reporter.launched(cell, "cpu")
+        runner._running[CPU] = child
+        runner._look_at(child)
+    assert (sleeper.poll() is not None) == hung == (store.read("tiny", cell.cell_id) is not None)
+    sleeper.kill()
+    sleeper.wait()
 
 
 def test_bars_on_a_terminal(fake):

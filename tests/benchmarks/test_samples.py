@@ -84,6 +84,11 @@ def test_an_acted_sequence_drives_from_neutral_to_apex():
     assert driver.names[0] == "0 %" and driver.names[-1] == "100 %"
     # The only other person, at rest.
     assert rows(driver.faces) in ([0], [5])
+    # A head that moves while it acts is no sequence of views; who looks ahead at rest follows.
+    labels = {key: values.numpy() for key, values in data.set.labels.items()}
+    labels |= {"view": np.abs(np.arange(37) - 1.2), "position": position // 0.5}
+    [film] = of_data(Data(**labels)).drivers
+    assert film.kind == "expression" and rows(film.faces) == [1]
     data.set.labels["expression"][:] = -1
     assert of_data(data).drivers == []
 

@@ -197,3 +197,26 @@ def test_rows_keep_the_tables_order():
     spec = load_spec("mafl")
     assert runnable_rows(spec, ["pca-60", "dlp-k25", "keynet-k30"]) == ["dlp-k25", "pca-60"]
     assert copy.deepcopy(spec) == spec
+
+
+def test_a_budget_trains_each_method_as_long_as_it_says():
+    spec = load_spec("sprites")
+
+    def epochs(row, budget):
+        return resolve_cell(spec, row, **(CHOICE | {"budget": budget})).trainer["max_epochs"]
+
+    # 43,000 iterations of seven an epoch (Helminger et al. 2018, appendix A).
+    assert abs(7 * epochs("ddr", "full") - 43_000) < 7
+    assert epochs("sequential-vae", "full") == epochs("ddr", "full")
+    assert epochs("sequential-vae", "quick") < epochs("ddr", "quick")
+    # What a row says counts more.
+    assert epochs("mean-frame", "full") == epochs("pca-60", "full") == 1
+
+
+def test_a_method_that_is_to_be_trained_longer_has_to_be_known():
+    spec = load_spec("sprites")
+    check_ids(spec)
+    smoke = spec.budget("smoke")
+    mistyped = smoke.model_copy(update={"trainers": {"dlq": smoke.trainer}})
+    with pytest.raises(ValueError, match="budget 'smoke': unknown method 'dlq'; did you mean dlp"):
+        check_ids(spec.model_copy(update={"budgets": {"smoke": mistyped}}))

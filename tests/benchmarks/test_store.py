@@ -41,7 +41,9 @@ def test_forgetting_removes_result_and_checkpoints_and_keeps_the_log(store, tiny
         (folder / name).touch()
     store.forget(cell)
     assert store.read("tiny", cell.cell_id) is None
-    assert sorted(path.name for path in folder.iterdir()) == ["lock", "log.txt"]
+    # The last says that no other cell's training will do.
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "log.txt", "train-afresh"]
+    assert store.trains_afresh(cell) and not store.trains_afresh(tiny(seed=1))
     store.forget(cell)
 
 

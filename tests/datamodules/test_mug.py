@@ -9,6 +9,7 @@ from datamodules import mug_crops
 from datamodules.errors import DataError, DatasetNotFoundError
 from datamodules.face_align import ANCHORS
 from datamodules.mug import MUG
+from datamodules.mug_factors import FACTORS
 from datamodules.mug_files import EXPRESSIONS
 from datamodules.mug_splits import TRAIN_PEOPLE
 from datamodules.pts import write_points
@@ -89,6 +90,15 @@ def test_splits_and_labels_of_frames(copy, tmp_path):
     assert data.label_names["expression"] == EXPRESSIONS
     gaps = batch["position"][batch["sequence"] == 2003].tolist()
     assert gaps == pytest.approx([0, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0])
+
+
+def test_a_real_copy_has_no_true_factors_even_if_a_file_says_so(copy, tmp_path):
+    (copy / FACTORS).write_text("take,frame,yaw,light_azimuth,light_elevation\n")
+    batch = pictures(prepared(real(copy, tmp_path)), "test")
+    assert set(batch) == {
+        *("image", "index", "position"),
+        *("identity", "expression", "sequence", "session"),
+    }
 
 
 def test_clips_and_what_is_too_short(copy, tmp_path, caplog):
@@ -221,7 +231,18 @@ def test_the_stand_in_comes_by_the_same_road(tmp_path):
         # Faces fill the crop, which hardly ever reaches beyond the picture's edge.
         assert (clip.amax(2) < 0.005).float().mean() < 0.05
     assert set(table.labels["session"].tolist()) == {-1, 0, 1}
+    # Its true factors are handed out: one light a take, a view a frame.
+    assert batch["view"].shape == batch["position"].shape and batch["view"].dtype == torch.float32
+    assert data.label_names["illumination"][2] == "from the right"
+    assert np.bincount(table.labels["illumination"]).tolist() == [19, 18, 19]
+    frames = pictures(data, "all")
+    assert 2 < frames["view"].std() < 9 and abs(frames["view"].mean()) < 3
+    lit = frames["image"][..., 12:52, :].mean((1, 2))
+    side = lit[:, 34:50].mean(1) - lit[:, 14:30].mean(1)
+    left, middle, right = (side[frames["illumination"] == k].mean() for k in range(3))
+    assert left < middle < right and right - left > 0.01
     (tree,) = tmp_path.glob("mug/standin-tree-*/")
+    assert (tree / "subjects3" / FACTORS).exists()
     with pytest.raises(DataError, match="this is a stand-in"):
         real(tree, tmp_path).prepare_data()
 

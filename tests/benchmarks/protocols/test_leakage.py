@@ -142,6 +142,25 @@ def test_clips_are_read_by_their_mean_over_time():
     assert 100 * np.mean(right) == pytest.approx(result.metrics["leak_where_expression"])
 
 
+def test_the_view_of_a_clip_is_the_mean_of_its_frames():
+    data = fake.Clips()
+
+    class Turns(fake.Knows):
+        """Its *where* is the view it was told, and its *what* the same shuffled."""
+
+        def encode_clip(self, clip):
+            codes = super().encode_clip(clip)
+            view = clip[:, :, 2, 0, :1]
+            return codes._replace(where=view, what=view.flip(0))
+
+    for found in data.sets.values():
+        noise = found.clips[:, :, 2, 0, 0].float()
+        found.labels["view"] = 30 * noise / 255  # one a frame
+    metrics = run(Turns(), data).metrics
+    assert metrics["leak_where_view"] > 99 > 20 > metrics["leak_what_view"]
+    assert metrics["leak_chance_view"] == 0
+
+
 def test_pictures_are_read_one_by_one_and_no_field_is_inferred():
     class Costly(fake.OnPictures):
         def deformation(self, image):

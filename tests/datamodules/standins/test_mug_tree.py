@@ -2,10 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from datamodules.mug_factors import read_factors
 from datamodules.mug_files import find_files
 from datamodules.pts import read_points
+from datamodules.standins.face_factors import light_direction
 from datamodules.standins.mug_tree import SIDE, scenes, write_mug_tree
 
 SIZES = {"people": 2, "takes": 2, "frames": 12}
@@ -57,3 +60,17 @@ def test_lengths_and_sizes_of_the_usual_tree():
     assert 45_000 < frames.sum() < 52_000
     twice = {scene.folder for scene in every if "/007/" in scene.folder}
     assert all(folder.startswith("subjects3/007/007/") for folder in twice) and len(twice) == 14
+
+
+def test_true_factors_stand_beside_the_takes(tree):
+    found = read_factors(tree)
+    takes = {take.name: take for take in find_files(tree.parent).takes}
+    assert found.keys() == takes.keys()
+    for scene in scenes(**SIZES):
+        factors, true = scene.factors(), found[scene.name]
+        assert list(true.yaw) == takes[scene.name].frames
+        assert list(true.yaw.values()) == pytest.approx(factors.yaw.tolist(), abs=6e-4)
+        angles = torch.tensor([true.azimuth, true.elevation])
+        assert torch.allclose(light_direction(*angles), factors.light[0], atol=5e-5)
+    # The doubled folder of person 7 is no part of a take's name.
+    assert next(s for s in scenes(4, 1, 12) if s.subject == 7).name.startswith("007/neutral/")

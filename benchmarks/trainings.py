@@ -1,0 +1,62 @@
+"""A cell's training: what its weights hang on, and in which stages and files it goes.
+
+Cells that agree in what decides the weights are one training, whatever their tables: a table that
+scores the rows of another one by another protocol takes over what that has trained (see
+`benchmarks.takeover`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.files import digest
+from benchmarks.schema import CellSpec
+
+DECIDES: Final = (
+    *("method", "args", "fit", "train_on", "trainer", "pretrain"),
+    *("dataset", "data", "source", "data_fingerprint", "seed"),
+)
+"""Fields of a cell's configuration that its weights hang on. Table, row and budget are names, and
+protocols look at weights that are frozen."""
+
+
+def training_id(config: Mapping[str, Any]) -> str:
+    """16 hex digits, the same for all cells of one training.
+
+    Args:
+        config: `CellSpec.config` of a cell, or what a result or a checkpoint says it was.
+    """
+    return digest({field: config.get(field) for field in DECIDES})
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of a cell's trainings, on a dataset of its own.
+
+    Args:
+        data: which of the cell's datasets, see `CellSpec.datasets`.
+        trainer: the Trainer's arguments.
+        checkpoint: its state, so far.
+        metrics: its curves.
+    """
+
+    data: int
+    trainer: dict[str, Any]
+    checkpoint: Path
+    metrics: Path
+
+
+def stages_of(cell: CellSpec, folder: Path) -> list[Stage]:
+    """The trainings of a cell in their order, with their files in its run folder."""
+    stages = []
+    if cell.pretrain is not None:
+        # The curves of a cell are those of its last training.
+        log_name = "metrics-pretrain.jsonl" if cell.trainer else "metrics.jsonl"
+        first = (folder / "resume-pretrain.ckpt", folder / log_name)
+        stages.append(Stage(1, cell.pretrain["trainer"], *first))
+    if cell.trainer:
+        stages.append(Stage(0, cell.trainer, folder / "resume.ckpt", folder / "metrics.jsonl"))
+    return stages

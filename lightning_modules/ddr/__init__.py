@@ -1,0 +1,1 @@
+"""Disentangled dynamic representations from unordered data, and the baselines beside them."""
