@@ -18,9 +18,12 @@ Array = NDArray[Any]
 
 PEOPLE: Final = 4
 ACTED: Final = 7
+KINDS: Final = ("expression", "action")
+"""Labels of what somebody does in a clip, the first there is."""
 CLEAR: Final = ("surprise", "happiness", "smile", "disgust", "scream", "anger", "fear")
 """Expressions that move much of a face, the clearest first; others follow."""
 NEUTRAL: Final = "neutral"
+_FACES: Final = {"expression", "valence_arousal"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Clips:
         clips: (n, T, H, W, C) uint8.
         names: of each, for people.
         people: places in ``clips`` of clips of different persons, where persons are known.
-        acted: places of one person's expressions, each once; none where they are not known.
+        acted: places of what one person does, each once; none where that is not known.
     """
 
     clips: Array
@@ -43,8 +46,8 @@ class Clips:
 def of_clips(dataset: ClipDataset, words: Mapping[str, Sequence[str]]) -> Clips:
     """Choose from a split.
 
-    Different persons with different expressions, clear ones first, and neutral faces or unknown
-    expressions only where there is nothing else; and the person with most expressions. Without
+    Different persons with different expressions or actions, clear ones first, and neutral faces or
+    unknown expressions only where there is nothing else; and the person who does most. Without
     identities, clips evenly over the split.
 
     Args:
@@ -52,14 +55,19 @@ def of_clips(dataset: ClipDataset, words: Mapping[str, Sequence[str]]) -> Clips:
         words: for the values of labels, by batch key.
     """
     labels = {key: values.numpy() for key, values in dataset.labels.items()}
-    order = _by_clearness(labels, words.get("expression", ()), len(dataset))
-    people = _different(labels, order) if "identity" in labels else evenly(len(dataset), PEOPLE)
-    acted = _all_of_one(labels)
+    done = next((key for key in KINDS if key in labels), "")
+    kinds = labels[done] if done else np.full(len(dataset), -1)
+    named = list(words.get(done, ()))
+    people = evenly(len(dataset), PEOPLE)
+    acted: list[int] = []
+    if "identity" in labels:
+        people = _different(labels["identity"], _by_clearness(kinds, named))
+        acted = _all_of_one(labels["identity"], kinds)
     rows = list(dict.fromkeys([*people, *acted]))
     clips: Array = dataset.__getitems__(rows)["clip"].permute(0, 1, 3, 4, 2).numpy()
     return Clips(
         clips,
-        [_name(labels, words, row) for row in rows],
+        [_who(labels, row) + _does(int(kinds[row]), named) for row in rows],
         [rows.index(row) for row in people],
         [rows.index(row) for row in acted],
     )
@@ -71,44 +79,35 @@ def evenly(count: int, most: int) -> list[int]:
     return places
 
 
-def _by_clearness(
-    labels: Mapping[str, Array], words: Sequence[str], count: int
-) -> list[tuple[int, int]]:
-    """Expression and row of the clips to choose from, clear ones first."""
-    rows = range(count)
-    if "expression" not in labels:
-        return [(-1, row) for row in rows]
-    acted = [(int(labels["expression"][row]), row) for row in rows]
+def _by_clearness(kinds: Array, words: Sequence[str]) -> list[tuple[int, int]]:
+    """What is done and the row, of the clips to choose from, clear ones first."""
+    clips = [(kind, row) for row, kind in enumerate(kinds.tolist())]
     still = words.index(NEUTRAL) if NEUTRAL in words else -1
-    moving = [(kind, row) for kind, row in acted if kind >= 0 and kind != still] or acted
+    moving = [(kind, row) for kind, row in clips if kind >= 0 and kind != still] or clips
     ranks = {words.index(word): rank for rank, word in enumerate(CLEAR) if word in words}
     return sorted(moving, key=lambda clip: (ranks.get(clip[0], len(CLEAR)), *clip))
 
 
-def _different(labels: Mapping[str, Array], order: Sequence[tuple[int, int]]) -> list[int]:
-    """One clip each of several persons, with an expression that few have shown before."""
+def _different(identity: Array, order: Sequence[tuple[int, int]]) -> list[int]:
+    """One clip each of several persons, who do what few have done before."""
     chosen: list[int] = []
     kinds: list[int] = []
     seen: set[int] = set()
     while len(chosen) < PEOPLE:
-        left = [(kind, row) for kind, row in order if int(labels["identity"][row]) not in seen]
+        left = [(kind, row) for kind, row in order if int(identity[row]) not in seen]
         if not left:
             break
         kind, row = min(left, key=lambda clip: kinds.count(clip[0]))
         chosen.append(row)
         kinds.append(kind)
-        seen.add(int(labels["identity"][row]))
+        seen.add(int(identity[row]))
     return chosen
 
 
-def _all_of_one(labels: Mapping[str, Array]) -> list[int]:
-    """The first clip of every expression of the person with most of them, in their order."""
-    if not {"identity", "expression"} <= labels.keys():
-        return []
+def _all_of_one(identity: Array, kinds: Array) -> list[int]:
+    """The first clip of all that the person who does most does, in their order."""
     found: dict[int, dict[int, int]] = {}
-    for row, (who, kind) in enumerate(
-        zip(labels["identity"].tolist(), labels["expression"].tolist(), strict=True)
-    ):
+    for row, (who, kind) in enumerate(zip(identity.tolist(), kinds.tolist(), strict=True)):
         if kind >= 0:
             found.setdefault(who, {}).setdefault(kind, row)
     if not found:
@@ -117,11 +116,13 @@ def _all_of_one(labels: Mapping[str, Array]) -> list[int]:
     return [row for _, row in sorted(found[most].items())][:ACTED]
 
 
-def _name(labels: Mapping[str, Array], words: Mapping[str, Sequence[str]], row: int) -> str:
+def _who(labels: Mapping[str, Array], row: int) -> str:
     if "identity" not in labels:
         return f"clip {row}"
-    who = f"person {labels['identity'][row]}"
-    kind = int(labels["expression"][row]) if "expression" in labels else -1
+    return f"{'person' if _FACES & labels.keys() else 'no.'} {labels['identity'][row]}"
+
+
+def _does(kind: int, words: Sequence[str]) -> str:
     if kind < 0:
-        return who
-    return f"{who}, {words['expression'][kind] if 'expression' in words else kind}"
+        return ""
+    return f", {words[kind] if words else kind}"

@@ -25,12 +25,13 @@ from lightning_modules.interface import (
     HasClipDecoder,
     HasClipField,
     HasClipPrior,
+    HasConditionalPrior,
     Method,
 )
 
 Array = NDArray[Any]
 
-SHIFTS: Final = (-2, -1, 0, 1, 2)
+SHIFTS: Final = (-4, -2, 0, 2, 4)
 """How far a number of *where* is moved, in its standard deviations over the clips shown."""
 DIMENSIONS: Final = 3
 DRAWN: Final = 4
@@ -237,25 +238,33 @@ def grids(found: Encoded) -> Scene | None:
 
 
 def samples(method: Method, frames: int) -> Scene | None:
-    """Clips drawn from the prior: *what* is one in a row of the film, *where* in a column."""
+    """Clips drawn from the prior: *what* is one in a row of the film, *where* in a column.
+
+    Where the prior of *where* hangs on *what*, it is drawn anew for every clip.
+    """
     if not isinstance(method, HasClipPrior):
         return None
     generator = torch.Generator().manual_seed(0)
-    where = method.draw_where(DRAWN, frames, generator).to(method.device)
     what = method.draw_what(DRAWN, frames, generator).to(method.device)
-    crossed = Codes(where.repeat(DRAWN, 1, 1), what.repeat_interleave(DRAWN, 0))
-    made = paint(method, crossed)
+    whats = what.repeat_interleave(DRAWN, 0)
+    if isinstance(method, HasConditionalPrior):
+        where = method.draw_where_given(whats[:, 0], frames, generator)
+        drawn = "draw"
+    else:
+        where = method.draw_where(DRAWN, frames, generator).repeat(DRAWN, 1, 1)
+        drawn = "where"
+    made = paint(method, Codes(where.to(method.device), whats))
     film = made.reshape(DRAWN, DRAWN, *made.shape[1:])
-    whats, wheres = ([f"{code} {n + 1}" for n in range(DRAWN)] for code in ("what", "where"))
+    rows, columns = ([f"{name} {n + 1}" for n in range(DRAWN)] for name in ("what", drawn))
     return Scene(
         "Clips drawn from the prior",
         [
-            (f"{whats[a]},\n{wheres[b]}", film[a, b])
+            (f"{rows[a]},\n{columns[b]}", film[a, b])
             for a, b in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (3, 3))
         ],
         [list(line) for line in film],
-        whats,
-        wheres,
+        rows,
+        columns,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ Array = NDArray[Any]
 
 FRAMES: Final = 8
 """Of a clip on a still sheet."""
+GIF_FRAMES: Final = 64
+"""What bounds the size of a GIF, and the memory that its colours are chosen in."""
 TILE: Final = 128
 _LEFT: Final = 200
 _TOP: Final = 52
@@ -92,11 +95,14 @@ class Scene:
             yield sheet.paste(still.copy(), tiles)
 
     def save(self, folder: Path, name: str, title: str) -> list[Path]:
-        """Write ``name.png``, ``name.mp4`` and ``name.gif``, each whole or not at all."""
+        """Write ``name.png``, ``name.mp4`` and ``name.gif``, each whole or not at all.
+
+        Of long clips the GIF has the first `GIF_FRAMES` alone.
+        """
         return [
             self.sheet(title).save(folder / f"{name}.png"),
             write_mp4(folder / f"{name}.mp4", self.frames(title)),
-            write_gif(folder / f"{name}.gif", self.frames(title)),
+            write_gif(folder / f"{name}.gif", islice(self.frames(title), GIF_FRAMES)),
         ]
 
 

@@ -78,12 +78,21 @@ def test_one_person_acts_all_expressions_in_their_order():
 
 def test_without_expressions_persons_and_without_persons_any_clips():
     found = of_clips(dataset(identity=np.array([4, 4, 9, 9])), WORDS)
-    assert (found.names, found.acted) == (["person 4", "person 9"], [])
+    assert (found.names, found.acted) == (["no. 4", "no. 9"], [])
     assert shown(found, found.people) == [0, 2]
     found = of_clips(dataset(speed=np.arange(10)), WORDS)
     assert shown(found, found.people) == [0, 3, 6, 9] and found.acted == []
     assert found.names == ["clip 0", "clip 3", "clip 6", "clip 9"]
     assert len(of_clips(dataset(speed=np.arange(2)), {}).people) == 2
+
+
+def test_figures_act_instead():
+    labels = {"identity": np.array([5, 5, 6, 6]), "action": np.array([1, 0, 1, 0])}
+    found = of_clips(dataset(**labels), {"action": ("walk", "slash")})
+    assert [found.names[place] for place in found.people] == ["no. 5, walk", "no. 6, slash"]
+    assert shown(found, found.acted) == [1, 0]
+    labels["valence_arousal"] = np.zeros((4, 2))
+    assert of_clips(dataset(**labels), {}).names[0] == "person 5, 0"
 
 
 def test_places_are_spread_evenly():

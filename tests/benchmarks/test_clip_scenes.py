@@ -182,7 +182,7 @@ def test_a_shape_is_edited_by_the_same_constant_on_all_frames(shown):
     deviation = where[..., 0].std()
     base = where[0] @ found.method.weights
     assert scene.rows == ["where 0", "where 1", "where 2"] and len(scene.film) == DIMENSIONS
-    assert scene.columns == ["-2 sd", "-1 sd", "as it is", "+1 sd", "+2 sd"]
+    assert scene.columns == ["-4 sd", "-2 sd", "as it is", "+2 sd", "+4 sd"]
     for row, line in enumerate(scene.film):
         for shift, clip in zip(SHIFTS, line, strict=True):
             wanted = (base + shift * deviation * 0.5**row).clamp(0, 1) * 255
@@ -190,7 +190,7 @@ def test_a_shape_is_edited_by_the_same_constant_on_all_frames(shown):
             assert levels(clip)[1] == levels(shown.clips[0])[1]
     np.testing.assert_array_equal(scene.strips[1][1], scene.film[0][0])
     np.testing.assert_array_equal(scene.strips[6][1], scene.film[2][4])
-    assert names(scene)[:3] == ["as it is,\npainted again", "where 0\n-2 sd", "where 0\n+2 sd"]
+    assert names(scene)[:3] == ["as it is,\npainted again", "where 0\n-4 sd", "where 0\n+4 sd"]
 
 
 def test_how_much_a_direction_changes_a_clip():
@@ -248,6 +248,20 @@ def test_samples_cross_all_draws_of_both_codes():
     name, clip = scene.strips[1]
     assert name == "what 1,\nwhere 2"
     np.testing.assert_array_equal(clip, scene.film[0][1])
+
+
+def test_where_is_drawn_for_every_what_where_its_prior_hangs_on_it():
+    class Given(Dreams):
+        def draw_where_given(self, what, frames, generator):
+            assert what.shape == (DRAWN**2, 4)
+            return self._drawn(what[:, 0] / 2 + 0.1 * (torch.arange(len(what)) % DRAWN), frames)
+
+    scene = samples(Given().eval(), 3)
+    assert scene.columns[1] == "draw 2" and scene.rows[1] == "what 2"
+    for a, line in enumerate(scene.film):
+        for b, clip in enumerate(line):
+            left, right = levels(clip)
+            assert right == [51 * a] * 3 and left == pytest.approx([25.5 * (a + b)] * 3, abs=1)
 
 
 def test_draws_are_the_same_every_time():
