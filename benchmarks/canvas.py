@@ -9,6 +9,7 @@ global figure, safe in worker processes and notebooks.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -84,6 +85,7 @@ class Sheet:
         self.height = _HEADER + top + grid_height + foot + _MARGIN
         # The renderer cuts off fractions: a millionth keeps 1054 from becoming 1053.
         size = ((self.width + 1e-6) / DPI, (self.height + 1e-6) / DPI)
+        self._pasted: dict[tuple[int, int], Array] = {}
         self.figure = Figure(figsize=size, dpi=DPI, facecolor="white")
         self.canvas = FigureCanvasAgg(self.figure)
         self.text(_MARGIN, 36, heading, size=11, weight="bold")
@@ -136,16 +138,10 @@ class Sheet:
     def photos(self, row: int, column: int, images: Array) -> None:
         """Show pictures (n, H, W, 3 or 1) uint8 side by side, the first in a tile; quick for many.
 
-        One image in all: axes take longer than pixels.
+        They are put into the rendered sheet: axes take longer than pixels.
         """
-        left, top, width, height = self.box(row, column)
-        step = width + self.gap
-        strip = np.full((height, len(images) * step - self.gap, 3), 255, np.uint8)
         for place, image in enumerate(images):
-            strip[:, place * step : place * step + width] = enlarged(image, self.tile)
-        axes = self.axes(left, top, strip.shape[1], height)
-        axes.imshow(strip, interpolation="nearest", aspect="auto")
-        axes.set_axis_off()
+            self._pasted[row, column + place] = enlarged(image, self.tile)
 
     def row_name(self, row: int, name: str, *, indent: int = 0) -> None:
         """Name a row on its left; ``indent`` pixels further in."""
@@ -169,7 +165,14 @@ class Sheet:
         """The rendered sheet, (height, width, 3) uint8."""
         self.canvas.draw()  # type: ignore[no-untyped-call]
         rgba = np.array(self.canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-        return np.ascontiguousarray(rgba[..., :3])
+        return self.paste(np.ascontiguousarray(rgba[..., :3]), self._pasted)
+
+    def paste(self, pixels: Array, tiles: Mapping[tuple[int, int], Array]) -> Array:
+        """Put tiles (by row and column) into the rendered sheet, and give it back."""
+        for place, tile in tiles.items():
+            left, top, width, height = self.box(*place)
+            pixels[top : top + height, left : left + width] = tile
+        return pixels
 
     def save(self, path: Path) -> Path:
         """Write the sheet as a PNG file, whole or not at all."""

@@ -88,12 +88,8 @@ class Scene:
             sheet.row_name(row, name)
         still = sheet.pixels()
         for moment in range(len(first)):
-            frame = still.copy()
-            for place, clip in clips.items():
-                left, top, width, height = sheet.box(*place)
-                tile = enlarged(clip[moment], sheet.tile)
-                frame[top : top + height, left : left + width] = tile
-            yield frame
+            tiles = {place: enlarged(clip[moment], sheet.tile) for place, clip in clips.items()}
+            yield sheet.paste(still.copy(), tiles)
 
     def save(self, folder: Path, name: str, title: str) -> list[Path]:
         """Write ``name.png``, ``name.mp4`` and ``name.gif``, each whole or not at all."""
