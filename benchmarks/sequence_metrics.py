@@ -177,7 +177,7 @@ def _samples() -> list[MetricInfo]:
             "grid, raw",
             "higher",
             "Pairs of persons in whom the judge sees the same pose at one point of where (or the "
-            "share of variance between points).",
+            "variance between points in percent of all, or of that of real frames).",
         ),
         accuracy(
             "grid_kappa",
