@@ -25,6 +25,9 @@ T = TypeVar("T")
 OWN: Final = frozenset({"id", "of", "label", "note", "published"})
 """What a borrowed row may say for itself."""
 
+ADDED: Final = ("methods", "trainers")
+"""What a borrowed budget may say of methods that the other table knows nothing of."""
+
 Lender = Callable[[str], Spec]
 """Gives a table by what the specification calls it."""
 
@@ -66,17 +69,19 @@ def _budgets(content: dict[str, Any], lend: Lender) -> dict[str, Any]:
         place = f"budgets.{key}"
         budget = _named(place, "budget", str(key), made)
         for field in _mapping(place, added):
-            if field != "methods":
+            if field not in ADDED:
                 raise BorrowedError(
-                    f"{place}.{field}: comes from table '{name}' (`budgets_of`); only `methods` "
-                    "can be added"
+                    f"{place}.{field}: comes from table '{name}' (`budgets_of`); only "
+                    f"{' and '.join(f'`{part}`' for part in ADDED)} can be added"
                 )
-        methods, more = budget.get("methods", {}), _mapping(f"{place}.methods", added["methods"])
-        for method in sorted(methods.keys() & more.keys()):
-            raise BorrowedError(
-                f"{place}.methods.{method}: comes from table '{name}' (`budgets_of`); take it out"
-            )
-        made[key] = budget | {"methods": methods | more}
+            methods, more = budget.get(field, {}), _mapping(f"{place}.{field}", added[field])
+            for method in sorted(methods.keys() & more.keys()):
+                raise BorrowedError(
+                    f"{place}.{field}.{method}: comes from table '{name}' (`budgets_of`); take it "
+                    "out"
+                )
+            budget = budget | {field: methods | more}
+        made[key] = budget
     return made
 
 

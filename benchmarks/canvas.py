@@ -120,8 +120,12 @@ class Sheet:
         """
         left, top, width, height = self.box(row, column)
         axes = self.axes(left, top, width, height)
-        enlarged = _enlarged(image, self.tile)
-        axes.imshow(enlarged, extent=(-1, 1, 1, -1), interpolation="nearest", aspect="auto")
+        axes.imshow(
+            enlarged(image, self.tile),
+            extent=(-1, 1, 1, -1),
+            interpolation="nearest",
+            aspect="auto",
+        )
         axes.set_axis_off()
         axes.set_xlim(-1, 1)
         axes.set_ylim(1, -1)
@@ -138,7 +142,7 @@ class Sheet:
         step = width + self.gap
         strip = np.full((height, len(images) * step - self.gap, 3), 255, np.uint8)
         for place, image in enumerate(images):
-            strip[:, place * step : place * step + width] = _enlarged(image, self.tile)
+            strip[:, place * step : place * step + width] = enlarged(image, self.tile)
         axes = self.axes(left, top, strip.shape[1], height)
         axes.imshow(strip, interpolation="nearest", aspect="auto")
         axes.set_axis_off()
@@ -175,16 +179,17 @@ class Sheet:
         return path
 
 
-def _enlarged(image: Array, tile: tuple[int, int]) -> Array:
+def enlarged(image: Array, tile: tuple[int, int]) -> Array:
+    """A picture (H, W, 3) or grey (H, W, 1), uint8, in colours and of a tile's size."""
     coloured = image if image.shape[-1] == 3 else image.repeat(3, -1)
     height, width = tile
     return np.asarray(Image.fromarray(coloured).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def tile_size(image_size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of an enlarged picture: a whole multiple, about `TILE` pixels high."""
+def tile_size(image_size: tuple[int, int], about: int = TILE) -> tuple[int, int]:
+    """Height and width of an enlarged picture: a whole multiple, ``about`` so many pixels high."""
     height, width = image_size
-    factor = min(8, max(1, round(TILE / height)))
+    factor = min(8, max(1, round(about / height)))
     return height * factor, width * factor
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from benchmarks import checkpoints, environment
 from benchmarks.build import build_method, build_modules, fingerprint
 from benchmarks.costs import Clock, Costs
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
+from benchmarks.protocols.kept import keeping
 from benchmarks.schema import CellResult, CellSpec, Status
 from benchmarks.scoring import watched
 from benchmarks.store import Store
@@ -164,6 +166,8 @@ class _Attempt:
         result = self._result(status, scored)
         # The number first: a dashboard may hang, or be killed while it uploads.
         self.store.write(result)
+        if status != "timeout":
+            shutil.rmtree(self.folder / "scored", ignore_errors=True)
         self._finish_logger(logger, result, pictures)
         return result
 
@@ -273,7 +277,10 @@ class _Attempt:
         protocol = load_protocol(self.cell.protocol)
         cb.seed_all(self.cell.seed)
         method.eval().requires_grad_(False).to(self.device)
-        with watched(data, self.progress, self.ending, bar=progress_bar):
+        with (
+            watched(data, self.progress, self.ending, bar=progress_bar),
+            keeping(self.folder / "scored", environment.code_digest(str(self.device))),
+        ):
             scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
         for metric, value in scored.metrics.items():
             if not math.isfinite(value):
@@ -290,7 +297,7 @@ class _Attempt:
                 self.folder / "pictures",
                 title=pictures.cell_title(self.cell),
                 method=method,
-                samples=samples.of_data(data),
+                samples=samples.of_data(data, method),
             )
         except cb.StopRequestedError:
             raise

@@ -10,20 +10,18 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.canvas import INK, VERMILION, Sheet, tile_size
+from benchmarks.canvas import Sheet, tile_size
+from benchmarks.grids import lay_grid
 from benchmarks.samples import Driver
 from lightning_modules.interface import Codes, HasCanonical, HasCodes, HasDecoder, Method
-from lightning_modules.layers.warp import base_grid
 
 Array = NDArray[Any]
 
 SWAPPED: Final = 6
 SHOWN: Final = 6
-_GRID: Final = np.linspace(-1, 1, 9)
 _SIDE: Final = 128
 
 
@@ -104,39 +102,17 @@ def draw_canonical(arrays: Mapping[str, Array], method: Method | None, title: st
         tile=tile_size(images.shape[1:3]),
         left=120,
     )
-    centres = base_grid(*field.shape[-2:], like=field)
-    looked = (centres + field.permute(0, 2, 3, 1)).cpu().numpy()
-    straight = centres.cpu().numpy()
+    before, made = as_bytes(canonical), as_bytes(rebuilt)
     rows = {
-        "input": (images, None),
-        "canonical": (as_bytes(canonical), [straight] * len(images)),
-        "warped": (as_bytes(rebuilt), looked),
-        "recon-\nstruction": (as_bytes(rebuilt), None),
+        "input": images,
+        "canonical": lay_grid(before, None, sheet.tile),
+        "warped": lay_grid(made, field, sheet.tile),
+        "recon-\nstruction": made,
     }
-    for row, (name, (pictures, grids)) in enumerate(rows.items()):
+    for row, (name, pictures) in enumerate(rows.items()):
         sheet.row_name(row, name)
-        for column, picture in enumerate(pictures):
-            axes = sheet.photo(row, column, picture)
-            if grids is not None:
-                draw_grid(axes, straight, grids[column])
+        sheet.photos(row, 0, pictures)
     return sheet
-
-
-def draw_grid(axes: Axes, centres: Array, looked: Array) -> None:
-    """A square grid of the canonical picture, as it lies on the picture warped from it.
-
-    Its line x = c is where the pixels look at x = c: a level line of the map.
-
-    Args:
-        axes: in which the picture spans [-1, 1].
-        centres: of the pixels (H, W, 2), (x, y).
-        looked: where each of them looks (H, W, 2), (x, y).
-    """
-    x, y = centres[0, :, 0], centres[:, 0, 1]
-    for width, colour in ((2.0, INK), (0.9, VERMILION)):
-        for coordinate in (0, 1):
-            style: dict[str, Any] = {"colors": colour, "linewidths": width, "linestyles": "solid"}
-            axes.contour(x, y, looked[..., coordinate], levels=_GRID, **style)
 
 
 def as_batch(method: nn.Module, images: Array) -> Tensor:

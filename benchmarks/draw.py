@@ -115,4 +115,4 @@ def _samples(
         )
     modules[0].prepare_data()
     modules[0].setup("test")
-    return samples.of_data(modules[0])
+    return samples.of_data(modules[0], trained.method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -48,6 +49,18 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+@cache
+def code_digest(device: str) -> str:
+    """64 hex digits over the code that runs, what it runs with, and what it runs on."""
+    digest = hashlib.sha256(f"{sorted(versions().items())} {device_name(device)}".encode())
+    for path in sorted(PROJECT_ROOT.joinpath(part) for part in CODE):
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file.exists():
+                digest.update(f"{file.relative_to(PROJECT_ROOT)}\n".encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def cpu_count() -> int:

@@ -22,6 +22,8 @@ class MetricInfo:
         rel_tol: practical tolerance of the gate, as a part of the baseline's mean.
         abs_tol: the same in the metric's unit; the larger of the two counts.
         gated: whether the gate watches it. Costs are not: they depend on the machine.
+        leak: whether it tells what should not be known, so that who knows nothing has the best of
+            it: a control's win is no news then.
     """
 
     id: str
@@ -33,6 +35,7 @@ class MetricInfo:
     rel_tol: float = 0.02
     abs_tol: float = 0.0
     gated: bool = True
+    leak: bool = False
 
     @property
     def arrow(self) -> str:
@@ -49,5 +52,8 @@ class MetricInfo:
 
 
 def accuracy(metric_id: str, label: str, better: Better, description: str) -> MetricInfo:
-    """A share in percent, with a tolerance of three points."""
-    return MetricInfo(metric_id, label, "%", better, 1, description, rel_tol=0.0, abs_tol=3.0)
+    """What is told of codes; less is better where it should not stand in them."""
+    leak = better == "lower"
+    return MetricInfo(
+        metric_id, label, "%", better, 1, description, rel_tol=0.0, abs_tol=3.0, leak=leak
+    )

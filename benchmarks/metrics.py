@@ -51,17 +51,19 @@ def _expressions() -> list[MetricInfo]:
     found = []
     for classes, ending, among in (
         (6, "", ""),
-        (7, "", ""),
-        (6, "_new", ", all among persons of split test"),
+        (6, "_moved", ""),
+        (7, "_moved", ""),
+        (6, "_moved_new", ", all among persons of split test"),
     ):
         for name, code in words.items():
             better: Better = "lower" if name == "what" else "higher"
+            less = ", less its mean over the clip," if ending else ""
             found.append(
                 accuracy(
                     f"acc{classes}_{name}{ending}",
-                    f"{name} {classes}" + (" new" if ending else ""),
+                    f"{name} {classes}{ending.replace('_', ' ')}",
                     better,
-                    f"Clips whose expression an LSTM on {code} tells, of {said[classes]}; "
+                    f"Clips whose expression an LSTM on {code}{less} tells, of {said[classes]}; "
                     f"other persons than it was fitted on{among}.",
                 )
             )

@@ -29,6 +29,7 @@ from benchmarks.canvas import (
     tile_size,
 )
 from benchmarks.class_pictures import draw_classes
+from benchmarks.clip_pictures import draw_clips
 from benchmarks.code_pictures import (
     as_batch,
     as_bytes,
@@ -78,14 +79,15 @@ def draw_cell(
 
     Args:
         scored: what the protocol gave.
-        folder: where the PNG files go: ``particles``, ``landmarks``, ``reconstructions``,
+        folder: where the PNG files go, and MP4 and GIF files of clips (see `draw_clips`):
+            ``particles``, ``landmarks``, ``reconstructions``,
             ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
             ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
             ``confusions``, ``sparsification``, ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
-        samples: sequences for transfers, and test pictures where the protocol keeps none.
+        samples: sequences for transfers, clips, and test pictures where the protocol keeps none.
         gamma: reach of the basis functions, in standard deviations of the prior.
         points: pictures of a basis function.
 
@@ -123,7 +125,8 @@ def draw_cell(
         sheet = draw()
         if sheet is not None:
             written.append(sheet.save(folder / f"{name}.png"))
-    return written
+    shown = None if samples is None else samples.clips
+    return written + draw_clips(method, shown, folder, title)
 
 
 def draw_particles(arrays: Mapping[str, Array], title: str) -> Sheet | None:

@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.clip_samples import Clips, evenly, of_clips
+from datamodules.clip_module import ClipModule
 from datamodules.images import read_rgb
 from datamodules.interface import DataModule
+from lightning_modules.interface import HasClipDecoder, Method
 
 Array = NDArray[Any]
 
@@ -50,17 +53,22 @@ class Driver:
 
 @dataclass(frozen=True)
 class Samples:
-    """What figures are drawn of: test pictures (n, H, W, C) uint8, and drivers."""
+    """What figures are drawn of: test pictures (n, H, W, C) uint8, drivers, and clips."""
 
     images: Array
     drivers: list[Driver] = field(default_factory=list)
+    clips: Clips | None = None
 
 
-def of_data(data: DataModule) -> Samples | None:
+def of_data(data: DataModule, method: Method | None = None) -> Samples | None:
     """Pictures of the test split, evenly over it and of different persons, and its sequences.
 
     Where there are identities, CK+'s sequences (``sequence``, ``position``) and Multi-PIE's
     recordings drive by expression, and Multi-PIE's views by view. None without test pictures.
+
+    Args:
+        data: a dataset that is set up.
+        method: clips are read too if it paints them and the data has some.
     """
     if "test" not in data.splits or not len(data.dataset("test")):
         return None
@@ -76,6 +84,9 @@ def of_data(data: DataModule) -> Samples | None:
         for kind in ("expression", "view")
         if (rows := _sequence(labels, kind)) and len(rows) > 1
     }
+    clips = None
+    if isinstance(data, ClipModule) and isinstance(method, HasClipDecoder):
+        clips = of_clips(data.clips("test"), data.label_names)
     return Samples(
         taken(_spread(labels.get("identity"), len(dataset))),
         [
@@ -87,6 +98,7 @@ def of_data(data: DataModule) -> Samples | None:
             )
             for kind, rows in found.items()
         ],
+        clips,
     )
 
 
@@ -108,7 +120,7 @@ def of_files(
     if not driver:
         return Samples(faces[:SHOWN])
     frames, names = _read(driver, size, channels)
-    steps = _evenly(len(frames), STEPS)
+    steps = evenly(len(frames), STEPS)
     moving = Driver("sequence", frames[steps], [names[step] for step in steps], faces[:FACES])
     return Samples(faces[:SHOWN], [moving])
 
@@ -117,7 +129,7 @@ def _spread(identity: Array | None, count: int) -> list[int]:
     """Rows evenly over the split; the next one where a person was there before."""
     chosen: list[int] = []
     seen: set[int] = set()
-    for row in _evenly(count, SHOWN):
+    for row in evenly(count, SHOWN):
         if identity is not None:
             while row + 1 < count and int(identity[row]) in seen:
                 row += 1
@@ -155,7 +167,7 @@ def _acted(labels: Mapping[str, Array]) -> list[int]:
     names, counts = np.unique(labels["sequence"][known], return_counts=True)
     rows = known[labels["sequence"][known] == names[counts.argmax()]]
     rows = rows[np.argsort(labels["position"][rows], kind="stable")]
-    acted: list[int] = rows[_evenly(len(rows), STEPS)].tolist()
+    acted: list[int] = rows[evenly(len(rows), STEPS)].tolist()
     return acted
 
 
@@ -185,12 +197,6 @@ def _words(
         return [f"{100 * labels['position'][row]:.0f} %" for row in rows]
     values = [int(labels[kind][row]) for row in rows]
     return [words[kind][value] if kind in words else f"{kind} {value}" for value in values]
-
-
-def _evenly(count: int, most: int) -> list[int]:
-    """At most so many different places of 0 ... count - 1, the first and the last among them."""
-    places: list[int] = np.unique(np.linspace(0, count - 1, most).round().astype(int)).tolist()
-    return places
 
 
 def _read(paths: Sequence[Path], size: int, channels: int) -> tuple[Array, list[str]]:

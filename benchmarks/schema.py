@@ -100,7 +100,7 @@ class Budget(_Model):
     Args:
         data: arguments of the datamodule, e.g. ``image_size``, ``batch_size``.
         trainer: how long to train.
-        trainers: method id -> overrides of that, below those of a row.
+        trainers: method id -> what is other for its rows: an epoch is longer for some than others.
         pretrain: what every row is trained on first, if anything.
         methods: method id -> arguments that all rows with this method share.
         timeout_minutes: a cell that takes longer is stopped, status ``timeout``.

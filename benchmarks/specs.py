@@ -97,7 +97,7 @@ def check_ids(spec: Spec) -> None:
         if row.method is not None:
             _known("method", row.method, methods.ids(), f"table '{spec.table}', row '{row.id}'")
     for name, budget in spec.budgets.items():
-        for method in (*budget.methods, *budget.trainers):
+        for method in budget.methods.keys() | budget.trainers.keys():
             _known("method", method, methods.ids(), f"table '{spec.table}', budget '{name}'")
         if budget.pretrain is not None:
             place = f"table '{spec.table}', budget '{name}', pretrain"

@@ -127,11 +127,15 @@ def build_table(spec: Spec, cells: Sequence[CellResult]) -> TableData:
 
 
 def _best(info: MetricInfo, rows: Sequence[TableRow]) -> frozenset[str]:
-    """Rows with the best mean; a row some of whose seeds failed is not among them."""
+    """Rows with the best mean; a row some of whose seeds failed is not among them.
+
+    Nor is a control where less is told by who knows less.
+    """
     means = {
         item.row.id: item.samples[info.id].mean
         for item in rows
         if item.samples[info.id].values and not item.samples[info.id].problems
+        if not (info.leak and item.control)
     }
     if not means:
         return frozenset()

@@ -148,8 +148,9 @@ def log_result(logger: RunLogger, result: CellResult, pictures: Sequence[Path] =
     """Log a cell's final metrics with their intervals, the same as a table, and its pictures.
 
     Metrics are named ``test/<id>``, with the ends of their 95 % intervals ``test/<id>_low`` and
-    ``test/<id>_high``; pictures ``pictures/<file name>``. The run's summary keeps the best value,
-    by the metric's direction, and the last one.
+    ``test/<id>_high``; pictures ``pictures/<file name>`` and films ``videos/<file name>``, as their
+    MP4 files, for a GIF beside one shows the same. The run's summary keeps the best value, by the
+    metric's direction, and the last one.
     """
     run = logger.run
     if run is None:
@@ -166,7 +167,10 @@ def log_result(logger: RunLogger, result: CellResult, pictures: Sequence[Path] =
     if lines:
         row["test/table"] = wandb.Table(["metric", "value", "low", "high", "unit"], lines)
     for path in pictures:
-        row[f"pictures/{path.stem}"] = wandb.Image(str(path), caption=path.stem)
+        if path.suffix == ".png":
+            row[f"pictures/{path.stem}"] = wandb.Image(str(path), caption=path.stem)
+        elif path.suffix == ".mp4":
+            row[f"videos/{path.stem}"] = wandb.Video(str(path), caption=path.stem)
     run.log(row)
     run.summary.update(
         {
@@ -189,7 +193,7 @@ def finish(
     Args:
         logger: what `make_logger` gave.
         result: the measured cell; None if it was stopped and will go on.
-        pictures: PNG files to show.
+        pictures: PNG, MP4 and GIF files to show.
     """
     if logger is None:
         return

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from datamodules.coordinates import Box
+
 Anchors = Literal["outer", "inner"]
 
 ANCHORS: Final[dict[str, dict[int, tuple[float, float]]]] = {
@@ -59,6 +61,17 @@ def alignment(
         raise ValueError(f"landmarks {', '.join(map(str, places))} span no triangle: {points}")
     fractions = (np.array(list(places.values())) - 0.5) * zoom + 0.5
     return np.linalg.solve(source, fractions * size - 0.5).T.astype(np.float64)
+
+
+def box_map(box: Box, size: int) -> NDArray[np.float64]:
+    """The map (2, 3) from a picture's pixels to those of the square about a box, of ``size`` px.
+
+    The square has the box's centre and its longer side.
+    """
+    scale = size / max(box.width, box.height)
+    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    half = (size - 1) / 2
+    return np.array([[scale, 0, half - scale * (x - 0.5)], [0, scale, half - scale * (y - 0.5)]])
 
 
 def move(points: NDArray[np.floating[Any]], matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from datamodules.coordinates import Box
 from datamodules.errors import DataError
-from datamodules.face_align import Anchors, alignment
+from datamodules.face_align import Anchors, alignment, box_map
 from datamodules.face_finder import FaceFinder, installed
 from datamodules.images import read_rgb
 from datamodules.mug_files import Take
@@ -56,17 +56,6 @@ def read_boxes(path: Path) -> dict[str, Box]:
                 raise DataError(f"{path}, line {number} is no box: {list(row.values())}")
             boxes[row["take"].strip().strip("/")] = box
     return boxes
-
-
-def box_map(box: Box, size: int) -> NDArray[np.float64]:
-    """The map (2, 3) from a picture's pixels to those of the square about a box, of ``size`` px.
-
-    The square has the box's centre and its longer side.
-    """
-    scale = size / max(box.width, box.height)
-    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
-    half = (size - 1) / 2
-    return np.array([[scale, 0, half - scale * (x - 0.5)], [0, scale, half - scale * (y - 0.5)]])
 
 
 def middle_square(width: int, height: int, share: float) -> Box:

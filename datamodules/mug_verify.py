@@ -32,19 +32,10 @@ def verify_mug(root: Path, shortest: int) -> Report:
         shortest: frames that a take needs to be handed out as a clip by default.
     """
     report = Report("mug", str(root))
-    if not root.is_dir():
-        report.add("folder", str(root), "nothing", "missing", OBTAIN)
+    if not report.add_folder("MUG", OBTAIN):
         return report
     files = find_files(root)
-    report.add("folder", "a MUG copy", str(root), "ok")
-    if files.marker is not None:
-        report.add(
-            "genuine",
-            "no stand-in",
-            f"{files.marker.relative_to(root)} marks stand-in faces",
-            "missing",
-            "give the folder of the real copy",
-        )
+    report.add_marker(files.marker, "stand-in faces")
     if not files.takes:
         ignored = _listed([f"{name} ({n:,})" for name, n in sorted(files.ignored.items())])
         found = "none" if not ignored else f"none; ignored folders: {ignored}"

@@ -41,19 +41,10 @@ def verify_multipie(root: Path, selection: Selection) -> Report:
         selection: what the splits take of it.
     """
     report = Report("multipie", str(root))
-    if not root.is_dir():
-        report.add("folder", str(root), "nothing", "missing", OBTAIN)
+    if not report.add_folder("Multi-PIE", OBTAIN):
         return report
     files = find_files(root)
-    report.add("folder", "a Multi-PIE copy", str(root), "ok")
-    if files.marker is not None:
-        report.add(
-            "genuine",
-            "no stand-in",
-            f"{files.marker.relative_to(root)} marks stand-in faces",
-            "missing",
-            "give the folder of the real copy",
-        )
+    report.add_marker(files.marker, "stand-in faces")
     if not files.pictures:
         report.add("pictures", "001_01_01_051_07.png, ...", "none", "missing", OBTAIN)
         return report

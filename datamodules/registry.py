@@ -16,6 +16,7 @@ from typing import Final
 from datamodules.interface import DataModule
 
 DATASETS: Final[dict[str, str]] = {
+    "affwild": "datamodules.affwild:AffWild",
     "celeba": "datamodules.celeba:CelebA",
     "cifar10": "datamodules.cifar10:CIFAR10",
     "ckplus": "datamodules.ckplus:CKPlus",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Status = Literal["ok", "warn", "missing"]
@@ -39,3 +40,23 @@ class Report:
     def add(self, item: str, expected: str, found: str, status: Status, remedy: str = "") -> None:
         """Append a row."""
         self.checks.append(Check(item, expected, found, status, "" if status == "ok" else remedy))
+
+    def add_folder(self, title: str, remedy: str) -> bool:
+        """Whether the folder is there at all; append a row that says so."""
+        there = Path(self.root).is_dir()
+        if there:
+            self.add("folder", f"a copy of {title}", self.root, "ok")
+        else:
+            self.add("folder", self.root, "nothing", "missing", remedy)
+        return there
+
+    def add_marker(self, marker: Path | None, what: str) -> None:
+        """Append a row if a stand-in's marker lies in the copy."""
+        if marker is not None:
+            self.add(
+                "genuine",
+                "no stand-in",
+                f"{marker.relative_to(self.root)} marks {what}",
+                "missing",
+                "give the folder of the real copy",
+            )

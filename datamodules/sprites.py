@@ -71,8 +71,8 @@ class Sprites(ClipModule):
     the number of the pose on a sheet, 0 to 177; of actions ``position``, float32, 0 at a clip's
     first frame to 1 at its last; of sheets ``action`` and ``direction``. All others are int64.
 
-    Some of a genuine sheet's poses look alike, at least three pairs of every character's. Of
-    ``bottomwear`` and ``topwear`` 5 there is nothing in the poses of thrust and shoot.
+    Some of a genuine sheet's poses look alike: a character has 167 to 176 different ones, 172 on
+    average. Of ``bottomwear`` and ``topwear`` 5 there is nothing in the poses of thrust and shoot.
 
     Raises:
         ValueError: an argument is out of range.
@@ -109,7 +109,9 @@ class Sprites(ClipModule):
         #: Poses of every clip of a character, (clips, frames).
         self.poses: Ints = clip_poses() if clips == "actions" else np.arange(POSES)[None]
         whole = self.poses.shape[1]
-        super().__init__(frames=frames or whole, image_size=image_size, **settings)
+        super().__init__(
+            frames=whole if frames is None else frames, image_size=image_size, **settings
+        )
         if self.window.shortest > whole:
             raise ValueError(
                 f"clips of sprites have {whole} frames, {self.window.shortest} are asked for by "

@@ -133,15 +133,19 @@ def read_sheet(path: Path) -> NDArray[np.uint8]:
 
 
 class _Layer(NamedTuple):
-    """The n pixels that a sheet paints in F frames.
+    """The pixels that a sheet paints in F frames, by their places among all of them.
 
     Args:
-        at: (n,) their places among all pixels of the frames.
-        ink: (n, 3) colour times alpha.
-        clear: (n, 1) 255 less alpha.
+        solid: (n,) where it hides what is below.
+        colour: (n, 3) of those.
+        thin: (m,) where it lets something through; hardly anywhere.
+        ink: (m, 3) colour times alpha of those.
+        clear: (m, 1) 255 less alpha.
     """
 
-    at: Ints
+    solid: Ints
+    colour: NDArray[np.uint8]
+    thin: Ints
     ink: NDArray[np.int32]
     clear: NDArray[np.int32]
 
@@ -169,16 +173,18 @@ class Wardrobe:
         """
         canvas = np.zeros((self.frames * CELL * CELL, 3), np.uint8)
         worn = [*zip(ATTRIBUTES, attributes(code).tolist(), strict=True), SHOES]
-        for at, ink, clear in (self._layers[key] for key in worn):
-            canvas[at] = (ink + canvas[at] * clear + 127) // 255
+        for layer in (self._layers[key] for key in worn):
+            canvas[layer.solid] = layer.colour
+            canvas[layer.thin] = (layer.ink + canvas[layer.thin] * layer.clear + 127) // 255
         return canvas.reshape(self.frames, CELL, CELL, 3)
 
 
 def _layer(cells: NDArray[np.uint8]) -> _Layer:
-    pixels = cells.reshape(-1, 4).astype(np.int32)
-    at = np.flatnonzero(pixels[:, 3])
-    colour, alpha = pixels[at, :3], pixels[at, 3:]
-    return _Layer(at, colour * alpha, 255 - alpha)
+    pixels = cells.reshape(-1, 4)
+    alpha = pixels[:, 3]
+    solid, thin = np.flatnonzero(alpha == 255), np.flatnonzero((alpha > 0) & (alpha < 255))
+    glaze = pixels[thin].astype(np.int32)
+    return _Layer(solid, pixels[solid, :3], thin, glaze[:, :3] * glaze[:, 3:], 255 - glaze[:, 3:])
 
 
 def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -126,7 +126,7 @@ def _check_sheets(report: Report, files: SpritesFiles) -> None:
         found += f"; other pixels in {', '.join(other)}" * bool(other)
         remedy = "; ".join(broken) or (OBTAIN if missing else OTHER_SHEETS)
         status: Status = "missing" if missing or broken else "warn" if other else "ok"
-        report.add(part, f"Li and Mandt's {len(wanted)} sheets", found, status, remedy)
+        report.add(part, f"{len(wanted)}, Li and Mandt's", found, status, remedy)
     empty = [name for name, count in filled.items() if name.startswith("body/") and count < POSES]
     fewest = min(filled, key=lambda name: filled[name], default=None)
     if fewest is not None:

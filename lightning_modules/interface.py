@@ -161,6 +161,15 @@ class HasClipField(HasClipCodes, Protocol):
 
 
 @runtime_checkable
+class HasClipCanonical(HasClipField, Protocol):
+    """Paints a clip by warping canonical frames."""
+
+    def canonical_clip(self, what: Tensor) -> Tensor:
+        """What is painted of *what* codes (B, T, D) before it is warped, (B, T, C, H, W)."""
+        ...
+
+
+@runtime_checkable
 class HasClipDecoder(Protocol):
     """Paints a clip from the codes of its frames."""
 

@@ -125,6 +125,6 @@ def _evenness(slope: Tensor, parts: Sequence[int]) -> Tensor:
     """What makes the gradient (B, D) of every part of every sample one of root mean square 1."""
     if not parts:
         return torch.ones_like(slope[:1, :1])
-    pieces = slope.split(list(parts), 1)
+    pieces = torch.split(slope, list(parts), 1)
     scales = [1 / piece.square().mean(1, keepdim=True).sqrt().clamp(min=1e-12) for piece in pieces]
     return torch.cat([s.expand_as(p) for s, p in zip(scales, pieces, strict=True)], 1)

@@ -9,11 +9,14 @@ from typing import Final
 import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
+from benchmarks.perf.plain_ddr import PlainDDR
 from benchmarks.perf.plain_deformable import PlainDeformable
 from datamodules.celeba import CelebA
 from datamodules.interface import DataModule
 from datamodules.moving_mnist import MovingMNIST
 from datamodules.standins.faces import render_faces, sample_factors
+from lightning_modules.ddr.module import DDR
+from lightning_modules.ddr.network import Noise
 from lightning_modules.deformable.module import DeformableGenerator
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.interface import Batch
@@ -128,6 +131,36 @@ def read_clips() -> Section:
     return _reading("reading clips, frames", data, BATCH * data.length)
 
 
+def _ddr(title: str, *, plain: bool) -> Section:
+    torch.manual_seed(0)
+    method = DDR(channels=(32, 64, 128, 256), pair_channels=256, hidden=256).train()
+    optimizer = torch.optim.Adam(method.parameters(), lr=1e-4, fused=True)
+    clip, index = torch.rand(BATCH, 3, 3, 64, 64), torch.arange(BATCH)
+    reference = PlainDDR(method.network)
+
+    def learn() -> None:
+        optimizer.zero_grad()
+        if plain:
+            noise = Noise(torch.randn(BATCH, 256), torch.randn(BATCH, 3, 2))
+            loss = reference.loss(clip, noise)
+        else:
+            loss = method.losses({"clip": clip, "index": index})["loss"]
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    return Section(title, 3 * BATCH, learn)
+
+
+def ddr() -> Section:
+    """Forward, bound, backward and Adam of DDR, narrower than the paper's; counted are frames."""
+    return _ddr("DDR, training step", plain=False)
+
+
+def ddr_plain() -> Section:
+    """The same as the paper reads, frame by frame and pair by pair."""
+    return _ddr("DDR, training step, plain reference", plain=True)
+
+
 def _visit(title: str, *, plain: bool) -> Section:
     torch.manual_seed(0)
     method = DeformableGenerator().train()
@@ -183,5 +216,7 @@ SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "visit": visit,
     "visit_plain": visit_plain,
     "infer": infer,
+    "ddr": ddr,
+    "ddr_plain": ddr_plain,
     "render": render,
 }

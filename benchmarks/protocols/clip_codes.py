@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.protocols.interface import NotApplicableError
+from benchmarks.protocols.kept import kept
 from datamodules.interface import DataModule
 from lightning_modules.interface import (
     Codes,
@@ -27,8 +28,8 @@ from lightning_modules.interface import (
     Method,
 )
 
-CELLS: Final = 16
-"""A field is averaged to so many cells a side before anything reads it."""
+CELL: Final = 4
+"""Side of the squares that a field is averaged over before anything reads it, pixels."""
 CLIPS: Final = 16
 _FRAMES: Final = 256
 
@@ -68,7 +69,7 @@ def as_clips(data: DataModule) -> Iterator[None]:
 def describe(method: Method, clip: Tensor, *, field: bool = True) -> dict[str, Tensor]:
     """All that a method says of the frames of ``clip`` (B, T, C, H, W), each (B, T, D).
 
-    ``field``, if wanted, is averaged to `CELLS` x `CELLS` x 2 numbers a frame.
+    ``field``, if wanted, is averaged over squares of `CELL` pixels: 512 numbers a frame of 64 px.
 
     Raises:
         NotApplicableError: it says nothing.
@@ -105,8 +106,12 @@ def describe_pictures(method: Method, image: Tensor, *, field: bool = True) -> d
 
 
 def pooled(field: Tensor) -> Tensor:
-    """Fields (B, 2, H, W) as (B, 2 CELLS^2), the means of cells."""
-    return F.adaptive_avg_pool2d(field, CELLS).flatten(1)
+    """Fields (B, 2, H, W) as (B, 2 H W / CELL^2), the means of squares of `CELL` pixels."""
+    return F.adaptive_avg_pool2d(field, max(1, field.shape[-1] // CELL)).flatten(1)
+
+
+def _whole(codes: Tensor) -> Tensor:
+    return codes
 
 
 @torch.no_grad()
@@ -116,7 +121,7 @@ def collect(
     split: str,
     device: torch.device,
     *,
-    reduce: Callable[[Tensor], Tensor] = lambda codes: codes,
+    reduce: Callable[[Tensor], Tensor] = _whole,
     field: bool = True,
 ) -> Collected:
     """Run a frozen method over one split of clips or of pictures, in order.
@@ -126,7 +131,8 @@ def collect(
         data: hands out clips or pictures already.
         split: its name.
         device: to compute on.
-        reduce: applied to the codes (B, T, D) or (B, D) of each batch before they are kept.
+        reduce: applied to the codes (B, T, D) or (B, D) of each batch; what is left of them
+            outlives a kill, see `benchmarks.protocols.kept`.
         field: also ask for it; it may cost another inference.
 
     Raises:
@@ -137,13 +143,8 @@ def collect(
     labels: dict[str, list[Array]] = {}
     for loaded in data.eval_dataloader(split, CLIPS):
         batch = data.to_batch(loaded, device)
-        if "clip" in batch:
-            found = describe(method, batch["clip"], field=field)
-        else:
-            found = describe_pictures(method, batch["image"], field=field)
-        same = found.get("where") is found.get("what")
-        kept = {name: reduce(value.float()) for name, value in found.items()}
-        parts.append(kept | ({"what": kept["where"]} if same and "where" in kept else {}))
+        seen = batch["clip" if "clip" in batch else "image"]
+        parts.append(kept(_reduced, method, seen, reduce, field=field))
         for name, value in batch.items():
             if name not in ("clip", "image"):
                 labels.setdefault(name, []).append(value.cpu().numpy())
@@ -156,6 +157,17 @@ def collect(
                 f"samples of split '{split}'; did its training diverge?"
             )
     return Collected(codes, {name: np.concatenate(value) for name, value in labels.items()})
+
+
+def _reduced(
+    method: Method, seen: Tensor, reduce: Callable[[Tensor], Tensor], *, field: bool
+) -> dict[str, Tensor]:
+    """All that a method says of clips (B, T, C, H, W) or pictures (B, C, H, W), made smaller."""
+    said = (describe if seen.ndim == 5 else describe_pictures)(method, seen, field=field)
+    found = {name: reduce(value.float()) for name, value in said.items()}
+    if "what" in said and said["what"] is said.get("where"):
+        found["what"] = found["where"]
+    return found
 
 
 def _named(codes: Codes, batch_dims: int) -> dict[str, Tensor]:

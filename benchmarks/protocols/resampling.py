@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks.protocols.clip_codes import CLIPS, Array, as_clips
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.judge import Judge, fit_judge, looked_at
+from benchmarks.protocols.kept import kept
 from benchmarks.protocols.persons import ratio_interval
 from datamodules.interface import DataModule
 from lightning_modules.interface import Codes, HasClipCodes, HasClipPrior, Method
@@ -64,7 +65,7 @@ def painted(method: Method, clip: Tensor, generator: torch.Generator) -> dict[st
         generator: of the draws, on the CPU.
     """
     assert isinstance(method, HasClipCodes) and isinstance(method, HasClipPrior)
-    codes = method.encode_clip(clip)
+    codes = Codes(**kept(_encoded, method, clip))
     count, frames = clip.shape[:2]
     what = method.draw_what(count, frames, generator).to(clip.device)
     where = method.draw_where(count, frames, generator).to(clip.device)
@@ -75,6 +76,10 @@ def painted(method: Method, clip: Tensor, generator: torch.Generator) -> dict[st
     }
     made = {name: method.decode_clip(each).clamp(0, 1) for name, each in shown.items()}
     return {"judge_acc": clip} | made
+
+
+def _encoded(method: HasClipCodes, clip: Tensor) -> dict[str, Tensor]:
+    return method.encode_clip(clip)._asdict()
 
 
 @torch.no_grad()

@@ -63,6 +63,14 @@ _AFFECT: dict[str, tuple[float, float]] = {
     "surprise": (0.16, 0.82),
 }
 
+# What full positive valence, full arousal, full negative valence and full calm do.
+_HALVES: tuple[dict[str, float], ...] = (
+    {"smile": 1.0, "cheek_raise": 0.8},
+    {"eye_wide": 1.0, "brow_raise_inner": 0.5, "brow_raise_outer": 0.7, "mouth_open": 0.7},
+    {"frown": 1.0, "brow_lower": 0.75, "nose_wrinkle": 0.35, "lip_press": 0.3},
+    {"eye_close": 0.85},
+)
+
 
 def _prototype_table() -> Tensor:
     rows = [[_PROTOTYPES[e].get(a, 0.0) for a in ACTIONS] for e in EXPRESSIONS]
@@ -83,10 +91,12 @@ def expression_actions(expression: Tensor, intensity: Tensor) -> Tensor:
 
 
 def affect_actions(valence_arousal: Tensor) -> Tensor:
-    """Action amounts for points of the valence-arousal plane.
+    """Action amounts for points of the valence-arousal plane, so that a still shows both.
 
-    Prototypes are mixed by how near their direction is to the asked one, and scaled by how far
-    out the point lies; the origin is the neutral face and the map is continuous.
+    Each half of each axis has muscles of its own, and amounts grow in proportion: valence moves
+    the mouth's corners, the brows and the cheeks, arousal opens eyes and mouth and lifts the
+    brows, or lets the lids fall. The origin is the neutral face. The prototypes above would not
+    do: they fill one half of the plane, and where one axis ends hangs on the other.
 
     Args:
         valence_arousal: (B, 2) in [-1, 1].
@@ -94,17 +104,10 @@ def affect_actions(valence_arousal: Tensor) -> Tensor:
     Returns:
         (B, len(ACTIONS)) amounts in [0, 1].
     """
-    anchors = torch.tensor([_AFFECT[e] for e in EXPRESSIONS[1:]], device=valence_arousal.device)
-    reach = anchors.norm(dim=1)
-    radius = valence_arousal.norm(dim=1, keepdim=True)
-    cosine = (valence_arousal @ anchors.T) / (radius.clamp(min=1e-6) * reach)
-    # A calm content face (positive valence, negative arousal) lies in no prototype's direction:
-    # the wide kernel gives it a faint smile.
-    weight = torch.exp(6.0 * (cosine - 1.0))
-    weight = weight / weight.sum(dim=1, keepdim=True)
-    amounts = weight @ (_prototype_table()[1:].to(weight.device) / reach[:, None])
-    scaled: Tensor = (amounts * radius).clamp(0, 1)
-    return scaled
+    halves = torch.cat([valence_arousal.clamp(min=0), (-valence_arousal).clamp(min=0)], dim=1)
+    table = torch.tensor([[half.get(a, 0.0) for a in ACTIONS] for half in _HALVES])
+    amounts: Tensor = (halves @ table.to(halves)).clamp(0, 1)
+    return amounts
 
 
 def valence_arousal(actions: Tensor) -> Tensor:

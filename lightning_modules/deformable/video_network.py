@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -157,6 +157,11 @@ class VideoGenerators(nn.Module):
         fields = map(self.frame.displacement, torch.split(rows, self._at_once(len(rows))))
         return _joined([field for field in fields if field is not None], where)
 
+    def canonical(self, what: Tensor) -> Tensor:
+        """Canonical frames (B, T, C, S, S) of appearance codes (B, T, D)."""
+        rows = what.flatten(0, 1)
+        return _joined(map(self.frame.canonical, torch.split(rows, self._at_once(len(rows)))), what)
+
     def error(self, painted: Tensor, clip: Tensor) -> Tensor:
         """Squared error (B,) summed over clips in [0, 1], in the range the head speaks of."""
         return self.frame.error(painted, clip)
@@ -174,7 +179,7 @@ class VideoGenerators(nn.Module):
         return min(self.checkpoint_frames or _UNTRACKED, _UNTRACKED)
 
 
-def _joined(pieces: Sequence[Tensor], codes: Tensor) -> Tensor:
+def _joined(pieces: Iterable[Tensor], codes: Tensor) -> Tensor:
     """Pieces of B * T frames as (B, T, ...), with B and T those of codes (B, T, D)."""
     whole = torch.cat(list(pieces))
     return whole.view(*codes.shape[:2], *whole.shape[1:])

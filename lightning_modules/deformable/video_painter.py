@@ -87,6 +87,11 @@ class ClipPainter(Method):
         """Displacement (B, T, 2, S, S), (x, y) in [-1, 1] units, of *where* codes (B, T, D)."""
         return self.generators.displacement(where)
 
+    @torch.no_grad()
+    def canonical_clip(self, what: Tensor) -> Tensor:
+        """Canonical frames (B, T, C, S, S) in [0, 1] of *what* codes (B, T, D), not warped yet."""
+        return self.generators.canonical(what)
+
     def reconstruct_clip(self, clip: Tensor) -> Tensor:
         """Clips (B, T, C, S, S) painted again from their codes."""
         return self.decode_clip(self.encode_clip(clip))

@@ -11,11 +11,13 @@ import torch
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from benchmarks import checkpoints
-from benchmarks.callbacks import read_jsonl
+from benchmarks.callbacks import StopRequestedError, read_jsonl
 from benchmarks.cell import run_cell
 from benchmarks.files import digest
+from benchmarks.protocols.interface import ProtocolResult
+from benchmarks.protocols.kept import kept
 from benchmarks.store import Store
-from tests.benchmarks.tiny import ENTRY, TinyMethod
+from tests.benchmarks.tiny import ENTRY, TinyData, TinyMethod
 
 
 def weights(results, cell):
@@ -83,6 +85,14 @@ def test_what_goes_wrong_is_a_row_with_its_reason(tiny, tmp_path, row, status, r
     assert checkpoints.any_file(Store(tmp_path).run_folder(result.cell_id) / "resume.ckpt") == (
         row == "mute"
     )
+
+
+def test_data_hand_out_what_the_method_asks_for(tiny, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(TinyData, "hand_out", lambda self, unit, draw=0: asked.append((unit, draw)))
+    monkeypatch.setattr(TinyMethod, "draws", 3)
+    assert run(tiny(), tmp_path).status == "ok"
+    assert asked[0] == ("pictures", 3)
 
 
 def test_the_number_stands_before_the_dashboard_is_finished(tiny, tmp_path, monkeypatch):
@@ -229,6 +239,30 @@ def test_a_full_disk_is_a_failure_that_keeps_what_was_trained(tiny, tmp_path, mo
     assert result.status == "failed" and "No space left on device" in result.reason
     # Epochs 0 and 1 are saved.
     assert torch.isfinite(weights(tmp_path, cell)).all()
+
+
+def test_a_stopped_scoring_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
+    made, cell = [], tiny()
+    folder = Store(tmp_path).run_folder(cell.cell_id) / "scored"
+
+    def part(number, seed):
+        if len(made) == 1:
+            made.append("stopped")
+            raise StopRequestedError("stopped")
+        made.append(number)
+        return torch.tensor(float(number))
+
+    def evaluate(method, data, *, device, seed):
+        found = [kept(part, number, seed).item() for number in range(3)]
+        return ProtocolResult({"nme": sum(found)})
+
+    monkeypatch.setattr("tests.benchmarks.tiny_protocol.evaluate", evaluate)
+    with pytest.raises(StopRequestedError):
+        run(cell, tmp_path)
+    assert len(list(folder.iterdir())) == 1
+    result = run(cell, tmp_path)
+    assert made == [0, "stopped", 1, 2] and result.metrics == {"nme": 3}
+    assert not folder.exists()
 
 
 def test_another_cells_checkpoint_is_refused_and_kept(tiny, tmp_path):

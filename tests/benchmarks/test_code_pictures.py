@@ -15,8 +15,7 @@ from benchmarks.basis_pictures import (
     strongest,
     sweep,
 )
-from benchmarks.canvas import Sheet
-from benchmarks.code_pictures import draw_canonical, draw_grid, draw_swaps, draw_transfer
+from benchmarks.code_pictures import draw_canonical, draw_swaps, draw_transfer
 from benchmarks.samples import Driver
 from lightning_modules.deformable.module import AmortisedDeformableGenerator
 from lightning_modules.interface import Codes, Method
@@ -140,17 +139,6 @@ def test_a_transfer_keeps_looks_in_rows_and_takes_the_drivers_geometry(method, d
     assert tile_of(sheet, 0, 5).mean((0, 1)) == pytest.approx(colour(frames[3]), abs=0.02)
     words = [text.get_text() for text in sheet.figure.texts]
     assert {"3°", "own geometry", "One person's view on other faces"} <= set(words)
-
-
-def test_the_grid_moves_with_the_picture():
-    """Where every pixel looks a quarter to the right, a line of the canonical picture goes left."""
-    centres = np.stack(np.meshgrid(*2 * [(np.arange(16) + 0.5) / 8 - 1]), -1)
-    axes = Sheet("h", "t", rows=1, columns=1, tile=(64, 64)).axes(0, 0, 64, 64)
-    draw_grid(axes, centres, centres + np.array([0.25, 0]))
-    drawn = [path.vertices for lines in axes.collections for path in lines.get_paths()]
-    upright = {round(float(v[0, 0]), 6) for v in drawn if len(v) and np.ptp(v[:, 0]) < 1e-9}
-    flat = {round(float(v[0, 1]), 6) for v in drawn if len(v) and np.ptp(v[:, 1]) < 1e-9}
-    assert -0.25 in upright and flat >= {-0.5, 0.0, 0.5}
 
 
 def test_an_entangled_method_has_one_sweep_and_no_swaps(arrays, driver):

@@ -22,7 +22,7 @@ def arrays():
     return {
         "class_names": NAMES,
         "confusion_acc6_field": matrix(6),
-        "confusion_acc7_field": matrix(7, 1),
+        "confusion_acc7_field_moved": matrix(7, 1),
         "confusion_acc6_where": np.diag([10, 10, 10, 10, 10, 0]) + np.eye(6, k=-5, dtype=int) * 10,
         "confusion_judge_acc": matrix(6, 2),
     }

@@ -4,6 +4,7 @@ import inspect
 import sys
 from typing import ClassVar
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,12 @@ from benchmarks.checkpoints import OWNER_KEY, AtomicCheckpointIO
 from benchmarks.schema import CellSpec
 from benchmarks.trained import load_trained
 from datamodules import registry as datasets
+from datamodules.arrays import MemoryRows
+from datamodules.clip_module import ClipModule
+from datamodules.clips import ClipDataset, ClipTable
 from datamodules.interface import ArrayDataset
 from lightning_modules.deformable.module import AmortisedDeformableGenerator
+from lightning_modules.deformable.video import DeformableVideo
 from tests.benchmarks.tiny import TinyData
 
 SIZE = {"image_size": 16, "channels": [8, 4], "kernels": [3, 5], "appearance_dim": 7}
@@ -53,10 +58,42 @@ class Faces(TinyData):
         return ArrayDataset(images, labels)
 
 
+VIDEO = {
+    "image_size": 16,
+    "frames": 5,
+    "appearance_channels": [8, 4],
+    "appearance_kernels": [3, 5],
+    "appearance_strides": [2, 2],
+    "geometry_channels": [6, 4],
+    "geometry_kernels": [4, 5],
+    "geometry_strides": [4, 1],
+    "infer_steps": 2,
+}
+
+
+class Takes(ClipModule):
+    """Grey noise: two persons, each with two expressions."""
+
+    name: ClassVar[str] = "takes"
+    splits: ClassVar[tuple[str, ...]] = ("train", "test")
+    label_names: ClassVar[dict] = {"expression": ("neutral", "anger", "surprise")}
+    prepare_data = setup = lambda self, stage=None: None
+    fingerprint = TinyData.fingerprint
+    dataset = Faces.dataset
+
+    def clips(self, split):
+        frames = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+        labels = {"identity": np.array([3, 3, 8, 8]), "expression": np.array([0, 2, 1, 2])}
+        rows = np.arange(4)
+        table = ClipTable(6 * rows, np.full(4, 6), list("abcd"), labels, {split: rows})
+        return ClipDataset(MemoryRows(frames), table, rows, self.window, {})
+
+
 @pytest.fixture
 def pictures(monkeypatch, capsys, tmp_path):
     """Run ``whatwhere pictures ...``: exit code, names of the files, errors."""
     monkeypatch.setitem(datasets.DATASETS, "faces", "tests.benchmarks.test_draw:Faces")
+    monkeypatch.setitem(datasets.DATASETS, "takes", "tests.benchmarks.test_draw:Takes")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
@@ -70,20 +107,26 @@ def pictures(monkeypatch, capsys, tmp_path):
     return run
 
 
+def finished(cell, method, tmp_path):
+    """The folder of a finished cell."""
+    folder = tmp_path / "runs" / cell.cell_id
+    folder.mkdir(parents=True)
+    kept = {
+        "state_dict": method.state_dict(),
+        "epoch": 2,
+        OWNER_KEY: {"cell_id": cell.cell_id, "config": cell.config()},
+    }
+    method.on_save_checkpoint(kept)
+    AtomicCheckpointIO().save_checkpoint(kept, folder / "resume.ckpt")
+    return folder
+
+
 @pytest.fixture
 def trained(tmp_path):
     """The folder of a finished cell, and its method."""
     torch.manual_seed(0)
     method = AmortisedDeformableGenerator(**SIZE)
-    folder = tmp_path / "runs" / CELL.cell_id
-    folder.mkdir(parents=True)
-    kept = {
-        "state_dict": method.state_dict(),
-        "epoch": 2,
-        OWNER_KEY: {"cell_id": CELL.cell_id, "config": CELL.config()},
-    }
-    AtomicCheckpointIO().save_checkpoint(kept, folder / "resume.ckpt")
-    return folder, method.eval()
+    return finished(CELL, method, tmp_path), method.eval()
 
 
 def test_a_cells_folder_gives_back_its_method(trained):
@@ -101,6 +144,21 @@ def test_its_own_test_pictures_are_drawn(trained, pictures, tmp_path):
     assert {file.stem for file in (tmp_path / "pictures").iterdir()} == names
     with Image.open(tmp_path / "pictures" / "basis.png") as basis:
         assert basis.width == 1000  # three of 96 pixels and the names take less than a title
+
+
+def test_a_method_of_clips_gets_sheets_and_films_of_them(pictures, tmp_path):
+    torch.manual_seed(0)
+    changes = {"method": "deformable_video", "args": VIDEO, "dataset": "takes"}
+    cell = CELL.model_copy(update=changes | {"data": {"image_size": 16, "frames": 5}})
+    code, names, _ = pictures(finished(cell, DeformableVideo(**VIDEO), tmp_path))
+    films = {"reconstructions", "swaps", "shapes", "canonical", "grids", "samples"}
+    wanted = {f"clip-{film}{end}" for film in films for end in (".png", ".mp4", ".gif")}
+    assert code == 0 and names == {name.removesuffix(".png") for name in wanted}
+    assert {file.name for file in (tmp_path / "pictures").iterdir()} == wanted
+    with Image.open(tmp_path / "pictures" / "clip-swaps.gif") as film:
+        assert film.n_frames == 5
+    with av.open(str(tmp_path / "pictures" / "clip-grids.mp4")) as film:
+        assert film.streams.video[0].frames == 5
 
 
 def test_ones_own_pictures_need_no_data(trained, pictures, tmp_path):

@@ -13,6 +13,7 @@ from benchmarks.findings import TRIVIAL_METHODS, decompose, is_control, upsets
 from benchmarks.schema import UnknownNameError
 from benchmarks.specs import load_spec
 from benchmarks.summaries import MixedCellsError, split
+from benchmarks.table_data import build_table
 from benchmarks.tables import render, write_tables
 from tests.benchmarks.made_cells import claim, make_cell, make_row, make_spec
 
@@ -307,6 +308,18 @@ def test_a_control_that_wins_is_news():
     assert "- `mean` beats good on `nme`; is ahead of plain, within the noise." in render(
         spec, cells, "md"
     )
+
+
+def test_a_control_that_leaks_less_is_no_news():
+    told, leaked = "leak_where_expression", "leak_what_expression"
+    spec = make_spec(columns=[told, leaked])
+    cells = [
+        make_cell(spec, row, 0, {told: 40.0, leaked: value}, intervals=0.25)
+        for row, value in (("good", 30.0), ("plain", 35.0), ("mean", 14.3))
+    ]
+    assert upsets(spec, cells) == []
+    best = build_table(spec, cells).best
+    assert best[leaked] == {"good"} and best[told] == {"good", "plain", "mean"}
 
 
 def test_controls_are_the_registrys_controls_and_untrained_networks():

@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks import tracking
 from benchmarks.offline_runs import read_offline_runs
 from benchmarks.schema import CellSpec
+from benchmarks.video_files import write_mp4
 from lightning_modules.interface import Method
 
 
@@ -66,10 +67,11 @@ def _clean(monkeypatch, tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    paths = [tmp_path / "particles.png", tmp_path / "curves.png"]
+    paths = [tmp_path / name for name in ("particles.png", "clip-swaps.png", "clip-swaps.gif")]
     for path in paths:
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
-    return paths
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    return [*paths, write_mp4(tmp_path / "clip-swaps.mp4", frames)]
 
 
 class Line(Method):
@@ -153,7 +155,13 @@ def test_an_offline_run_holds_everything_and_goes_on_under_its_id(tmp_path, pict
     media = sorted(name for name in run.files if "/images/" in name)
     assert len(media) == 2
     assert all((run.folder / "files" / name).is_file() for name in media)
-    assert media[0].startswith("media/images/pictures/curves")
+    assert media[0].startswith("media/images/pictures/clip-swaps")
+    # A film has a name of its own, and is the file itself.
+    assert last["videos/clip-swaps._type"] == "video-file"
+    [film] = [name for name in run.files if "/videos/" in name]
+    assert last["videos/clip-swaps.path"] == film
+    assert (run.folder / "files" / film).read_bytes() == pictures[-1].read_bytes()
+    assert not [name for name in run.files if name.endswith(".gif")]
     [table] = [name for name in run.files if name.endswith(".table.json")]
     table = json.loads((run.folder / "files" / table).read_text())
     assert table["columns"] == ["metric", "value", "low", "high", "unit"]

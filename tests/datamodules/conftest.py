@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,19 @@ def own_tree(tmp_path: Path) -> Path:
     """A small copy that a test may break; its root."""
     write_tree(tmp_path / "copy", other=5)
     return tmp_path / "copy"
+
+
+@pytest.fixture(scope="session")
+def sprite_sheets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in's LPC sheets, which tests only read; the folder of the parts' folders."""
+    from datamodules.standins.sprites_tree import write_sprites_tree
+
+    return write_sprites_tree(tmp_path_factory.mktemp("sprites"))
+
+
+@pytest.fixture
+def own_sprite_sheets(sprite_sheets: Path, tmp_path: Path) -> Path:
+    """A copy that a test may break, without the mark of a stand-in; its root."""
+    root = tmp_path / "copy"
+    shutil.copytree(sprite_sheets, root / "lpc", ignore=shutil.ignore_patterns("standin.json"))
+    return root

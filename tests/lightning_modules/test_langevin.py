@@ -37,6 +37,36 @@ def test_parts_are_moved_in_turn_where_the_others_are_now():
     torch.testing.assert_close(moved, torch.cat([first, second], 1))
 
 
+def test_even_steps_divide_each_parts_gradient_by_its_root_mean_square():
+    z, d = torch.randn(4, 5), 0.3
+    steep = torch.tensor([1e4, 1e4, 0.01, 0.02, 0.03])
+    wanted = torch.randn(4, 5)
+
+    def moved(rows):
+        found, _ = langevin(
+            z[rows],
+            lambda c: ((c - wanted[rows]).square() * steep / 2).sum(1),
+            steps=1,
+            step_size=d,
+            noise=lambda step: noise(step)[rows],
+            even=(2, 3),
+        )
+        return found
+
+    slope = steep * (z - wanted) + z
+    scale = torch.cat(
+        [
+            1 / part.square().mean(1, keepdim=True).sqrt().expand_as(part)
+            for part in slope.split([2, 3], 1)
+        ],
+        1,
+    )
+    whole = moved(slice(None))
+    torch.testing.assert_close(whole, z - d * d / 2 * scale * slope + d * scale.sqrt() * noise(0))
+    # A sample's steps are its own, whoever is in the batch.
+    assert torch.equal(moved(slice(2, 3)), whole[2:3])
+
+
 def test_long_chains_sample_the_posterior():
     """Misfit (c - 2)^2 / (2 s^2) under a standard normal prior: mean 2 / (1 + s^2), and so on."""
     s2 = 0.5

@@ -109,6 +109,7 @@ def test_streams_lie_in_one_code_appearance_first():
     streams = Dynamics(made(4, 3), made(2, 1))
     flat = drawn(5, sum(streams.sizes(6)))
     assert streams.sizes(6) == (4 + 5 * 3, 2 + 5 * 1)
+    assert streams.parts(6) == (4, 15, 2, 5)
     what, where = streams(flat, 6)
     assert torch.equal(what[:, 0], flat[:, :4]) and torch.equal(where[:, 0], flat[:, 19:21])
     noise = flat[:, 4:19].view(5, 5, 3)

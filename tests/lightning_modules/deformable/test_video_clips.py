@@ -24,6 +24,9 @@ def test_it_can_what_clips_need_and_nothing_of_pictures():
     whole = model.generators.paint(codes.what, codes.where)
     torch.testing.assert_close(field, whole.displacement)
     torch.testing.assert_close(whole.picture, painted)
+    assert isinstance(model, interface.HasClipCanonical)
+    torch.testing.assert_close(model.canonical_clip(codes.what), whole.canonical)
+    assert (whole.canonical - whole.picture).abs().max() > 0.01
 
 
 def test_large_batches_are_painted_in_pieces(monkeypatch):
