@@ -30,8 +30,17 @@ def sequence_metrics() -> list[MetricInfo]:
 
 def _bounds() -> list[MetricInfo]:
     def nats(metric: str, label: str, better: Better, description: str) -> MetricInfo:
+        spent = "kl" in metric
         return MetricInfo(
-            metric, label, "nats", better, 1, description, abs_tol=0.5, gated="kl" not in metric
+            metric,
+            label,
+            "nats",
+            better,
+            1,
+            description,
+            abs_tol=0.5,
+            gated=not spent,
+            leak=spent,
         )
 
     return [
@@ -73,7 +82,16 @@ def _told(
         return accuracy(metric, label, better, description)
     unit, decimals = ("", 3) if target in _CONCORDANT else ("%", 1)
     return MetricInfo(
-        metric, label, unit, better, decimals, description, rel_tol=0.0, abs_tol=0.05, gated=gated
+        metric,
+        label,
+        unit,
+        better,
+        decimals,
+        description,
+        rel_tol=0.0,
+        abs_tol=0.05,
+        gated=gated,
+        leak=better == "lower",
     )
 
 
@@ -177,7 +195,7 @@ def _samples() -> list[MetricInfo]:
             "grid, raw",
             "higher",
             "Pairs of persons in whom the judge sees the same pose at one point of where (or the "
-            "share of variance between points).",
+            "variance between points in percent of all, or of that of real frames).",
         ),
         accuracy(
             "grid_kappa",

@@ -10,11 +10,11 @@ much of the clip's own *what* it still sees.
 Coherence ("the coherence of the dynamic space between different identities", Helminger et al. 2018,
 section 4): points of a grid over *where* are painted with *what* of several clips of different
 persons. ``grid_agreement`` is how often the judge sees the same pose in two of them, and
-``grid_chance`` how often in two of any points; for numbers, it is the share of their variance that
-lies between points. ``grid_kappa`` is what lies beyond chance, in percent of what could (Fleiss'
-kappa, where poses are judged): nothing, if all points look alike. The grid has 7 x 7 points from
-the 5th to the 95th percentile of both dimensions over ``test``. Where there are not two dimensions
-the points are *where* of 49 real frames.
+``grid_chance`` how often in two of any points; for numbers, it is the variance between points in
+percent of all variance, or of that of real frames where that is more. ``grid_kappa`` is what lies
+beyond chance, in percent of what could (Fleiss' kappa, where poses are judged): nothing, if all
+points look alike. The grid has 7 x 7 points from the 5th to the 95th percentile of both dimensions
+over ``test``. Where there are not two dimensions the points are *where* of 49 real frames.
 """
 
 from __future__ import annotations
@@ -141,11 +141,14 @@ def score_grid(
     along the first one fastest.
     """
     codes = test.split_codes
-    names = [name for name in known(test.labels) if name in JUDGED]
-    names = [name for name in names if TARGETS[name].side == "where"]
+    labels = {
+        name: value.reshape(test.frames.shape[0] * test.frames.shape[1], -1)
+        for name, value in known(test.labels).items()
+        if name in JUDGED and TARGETS[name].side == "where"
+    }
     rows = spread(len(test.frames), PEOPLE)
     rows = rows[np.unique(test.person[rows], return_index=True)[1]]
-    if codes is None or not names or len(rows) < 2:
+    if codes is None or not labels or len(rows) < 2:
         return ProtocolResult({})
     points = grid(codes[0], generator)
     what = codes[1][torch.from_numpy(rows).to(codes[1].device), 0]
@@ -153,7 +156,7 @@ def score_grid(
         points[None].expand(len(rows), -1, -1), what[:, None].expand(-1, len(points), -1)
     )
     said = judge.says(looked_at(painted).flatten(0, 1))
-    found = [agreement(said[name], len(rows)) for name in names]
+    found = [agreement(said[name], len(rows), value.var(0)) for name, value in labels.items()]
     agreed = np.mean([each for each, _ in found], 0)
     chance = float(np.mean([each for _, each in found]))
     # Where everybody always shows the same, nothing can be agreed on.
@@ -182,17 +185,20 @@ def grid(where: Tensor, generator: Generator) -> Tensor:
     return torch.stack([across.ravel(), down.ravel()], 1).to(codes)
 
 
-def agreement(said: Array, people: int) -> tuple[Array, float]:
+def agreement(said: Array, people: int, real: Array | None = None) -> tuple[Array, float]:
     """How far people agree at each of G points (G,), 0 to 1, and how far they would by chance.
 
     Args:
         said: by the judge, classes (people G,) or numbers (people G, D), points fastest.
         people: how many.
+        real: variance (D,) of such numbers over real frames.
     """
     if said.ndim > 1:
         numbers = said.reshape(people, -1, said.shape[1])
-        total = np.maximum(numbers.reshape(-1, said.shape[1]).var(0), 1e-12)
-        return (1 - numbers.var(0) / total).mean(1), 1 / people
+        total = numbers.reshape(-1, said.shape[1]).var(0)
+        all_of_it = np.maximum(total, 0 if real is None else real)
+        between = (total - numbers.var(0)) / all_of_it
+        return between.mean(1), float((total / all_of_it).mean()) / people
     seen = counted(said.reshape(people, -1).T)
     same = (seen * (seen - 1)).sum(1) / (people * (people - 1))
     shares = seen.sum(0) / seen.sum()

@@ -92,6 +92,9 @@ def test_agreement_and_its_chance():
     numbers = point + rng.normal(size=(40, 500, 1))
     share, chance = agreement(numbers.reshape(-1, 1), 40)
     assert share.mean() == pytest.approx(0.5, abs=0.05) and chance == 1 / 40
+    # What hardly moves agrees on little, however well.
+    still = agreement(0.1 * numbers.reshape(-1, 1), 40, np.array([2.0]))
+    assert still[0].mean() == pytest.approx(0.005, abs=5e-4) and still[1] < 3e-4
     noise = rng.normal(size=(40 * 500, 1))
     assert agreement(noise, 40)[0].mean() == pytest.approx(chance, abs=0.01)
 
