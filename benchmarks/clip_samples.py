@@ -23,7 +23,6 @@ KINDS: Final = ("expression", "action")
 CLEAR: Final = ("surprise", "happiness", "smile", "disgust", "scream", "anger", "fear")
 """Expressions that move much of a face, the clearest first; others follow."""
 NEUTRAL: Final = "neutral"
-_FACES: Final = {"expression", "valence_arousal"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _all_of_one(identity: Array, kinds: Array) -> list[int]:
 def _who(labels: Mapping[str, Array], row: int) -> str:
     if "identity" not in labels:
         return f"clip {row}"
-    return f"{'person' if _FACES & labels.keys() else 'no.'} {labels['identity'][row]}"
+    return f"{'person' if 'expression' in labels else 'no.'} {labels['identity'][row]}"
 
 
 def _does(kind: int, words: Sequence[str]) -> str:

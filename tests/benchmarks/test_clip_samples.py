@@ -91,8 +91,7 @@ def test_figures_act_instead():
     found = of_clips(dataset(**labels), {"action": ("walk", "slash")})
     assert [found.names[place] for place in found.people] == ["no. 5, walk", "no. 6, slash"]
     assert shown(found, found.acted) == [1, 0]
-    labels["valence_arousal"] = np.zeros((4, 2))
-    assert of_clips(dataset(**labels), {}).names[0] == "person 5, 0"
+    assert of_clips(dataset(**labels), {}).names[0] == "no. 5, 0"
 
 
 def test_places_are_spread_evenly():
