@@ -81,11 +81,7 @@ def test_pixels_and_bytes_are_the_same_from_run_to_run(video, tmp_path):
     again = tmp_path / f"again{video.suffix}"
     uneven = av.open(str(video)).streams.video[0].average_rate != 30
     write_video(again, pictures(), times=UNEVEN if uneven else None)
-    if video.suffix == ".mp4":  # on a busy machine one in a hundred is encoded otherwise
-        pairs = zip(read_video(again), read_video(video), strict=True)
-        assert all(np.abs(a[1].astype(int) - b[1]).mean() < 1 for a, b in pairs)
-    else:
-        assert again.read_bytes() == video.read_bytes()
+    assert again.read_bytes() == video.read_bytes()
     runs = [dict(read_video(video, threads=threads)) for threads in (0, 1, 2, 3)]
     for run in runs[1:]:
         assert all(np.array_equal(run[number], runs[0][number]) for number in range(COUNT))
