@@ -5,6 +5,13 @@ A batch is a dict: ``image`` (B, C, H, W), or ``clip`` (B, T, C, H, W) where cli
 where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and ``identity`` (B,) int64. Training
 batches of a module with ``pairs`` also hold ``pair`` (B, C, H, W): the same picture, warped more
 strongly than ``image``.
+
+Scenes of up to N objects say of each of them (of each of them in each frame: (B, T, N, ...))
+``object_box`` (B, N, 4), left, top, right, bottom of the part in view, in [-1, 1], NaN where it is
+out of view or there are fewer objects; ``object_centre`` (B, N, 2), where its centre is seen;
+``object_visible`` (B, N), share of it in [0, 1] that neither another object nor the picture's edge
+hides; ``object_collided`` (B, N) uint8, 1 where it has hit another by now; and of the whole scene
+``object_kind`` (B, N, A) int64, its attributes, -1 for no object, named by ``label_names``.
 """
 
 from __future__ import annotations

@@ -29,6 +29,26 @@ class Keypoints(NamedTuple):
     log_variance: Tensor | None
 
 
+class Particles(NamedTuple):
+    """What a picture is made of: K particles, and what lies behind them.
+
+    ``position`` (B, K, 2), (x, y) in [-1, 1]; ``log_variance`` (B, K, 2), of the position;
+    ``size`` (B, K, 2), sides (width, height) of what a particle paints, the picture's being 2;
+    ``feature`` (B, K, D), appearance; ``presence`` (B, K) in [0, 1], ``depth`` (B, K), larger is
+    nearer, and ``background`` (B, D), features of what no particle paints, where the method has
+    them; ``context`` (B, ...), what else of the picture `HasParticles.render` needs, if anything.
+    """
+
+    position: Tensor
+    log_variance: Tensor
+    size: Tensor
+    feature: Tensor
+    presence: Tensor | None = None
+    depth: Tensor | None = None
+    background: Tensor | None = None
+    context: Tensor | None = None
+
+
 class Codes(NamedTuple):
     """The two codes of a picture; an entangled method gives the same tensor twice."""
 
@@ -42,6 +62,39 @@ class HasKeypoints(Protocol):
 
     def keypoints(self, image: Tensor) -> Keypoints:
         """Points of ``image`` (B, C, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasParticles(Protocol):
+    """Explains a picture by particles that can be moved, changed and left out one by one."""
+
+    painted_by: tuple[str, ...]
+    """Fields of `Particles` that `render` reads; a change of any other changes no pixel."""
+
+    def particles(self, image: Tensor) -> Particles:
+        """Particles of ``image`` (B, C, H, W) in [0, 1], at the mean of their posterior."""
+        ...
+
+    def render(self, particles: Particles) -> Tensor:
+        """Picture (B, C, H, W) of ``particles``, of any number K; values may leave [0, 1].
+
+        Raises:
+            ValueError: the method paints a fixed number of particles, and K is another.
+        """
+        ...
+
+
+@runtime_checkable
+class HasParticleDynamics(HasParticles, Protocol):
+    """Tells where the particles of a clip go next."""
+
+    def predict_particles(self, clip: Tensor, horizon: int) -> Particles:
+        """Particles of the ``horizon`` frames that follow ``clip`` (B, T, C, H, W).
+
+        Every field has ``horizon`` after B: ``position`` (B, horizon, K, 2). Particle k of a frame
+        is particle k of the next.
+        """
         ...
 
 
