@@ -279,7 +279,11 @@ class _Attempt:
         method.eval().requires_grad_(False).to(self.device)
         with (
             watched(data, self.progress, self.ending, bar=progress_bar),
-            keeping(self.folder / "scored", environment.code_digest(str(self.device))),
+            keeping(
+                self.folder / "scored",
+                self.store.common_folder(),
+                environment.code_digest(str(self.device)),
+            ),
         ):
             scored = protocol.evaluate(method, data, device=self.device, seed=self.cell.seed)
         for metric, value in scored.metrics.items():

@@ -5,6 +5,7 @@
     RESULTS/cells/<table>/<cell_id>.json     one measured cell, written whole or not at all
     RESULTS/runs/<cell_id>/                  log.txt metrics.jsonl resume.ckpt pictures/ ...
     RESULTS/runs/training-<training_id>.lock held while a cell of that training is worked on
+    RESULTS/runs/common/                     what scorings of several cells need, see protocols.kept
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
 """
@@ -54,6 +55,10 @@ class Store:
     def run_folder(self, cell_id: str) -> Path:
         """What a cell leaves beside its numbers."""
         return self.root / "runs" / cell_id
+
+    def common_folder(self) -> Path:
+        """Where scorings keep what other cells need too."""
+        return self.root / "runs" / "common"
 
     def training_lock(self, cell: CellSpec) -> Path:
         """The lock of a cell's training, which cells of other tables may share."""

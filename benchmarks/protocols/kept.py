@@ -1,9 +1,10 @@
-"""Parts of a scoring that a kill does not undo.
+"""Parts of a scoring that a kill does not undo, and parts that many cells have in common.
 
 Scoring may take minutes: codes are inferred batch by batch, classifiers fitted fold by fold. Within
 `keeping` what `kept` calls leaves its answer in a file, whole or not at all, under a digest of the
 function and of all it was given; a process that scores anew after a kill reads it there. Outside of
-it nothing is kept, and a protocol is a plain function as ever.
+it nothing is kept, and a protocol is a plain function as ever. `kept_by_all` does the same for what
+hangs on the data alone, as a judge does: the first cell that needs it computes it for all.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from benchmarks.files import write_atomically
@@ -29,22 +31,31 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=Tensor | dict[str, Tensor])
 
 _SHA = hashlib.sha256().digest_size
-_folder: ContextVar[tuple[Path, str] | None] = ContextVar("folder", default=None)
+
+
+class _Place(NamedTuple):
+    own: Path
+    common: Path
+    code: str
+
+
+_place: ContextVar[_Place | None] = ContextVar("place", default=None)
 
 
 @contextmanager
-def keeping(folder: Path, code: str) -> Iterator[None]:
-    """Within the block, keep what `kept` calls.
+def keeping(own: Path, common: Path, code: str) -> Iterator[None]:
+    """Within the block, keep what `kept` and `kept_by_all` call.
 
     Args:
-        folder: of the files; made when there is something to keep.
+        own: folder of this scoring's files; made when there is something to keep.
+        common: folder of those that other cells read too; likewise.
         code: stands for the code that computes: what other code has left is not read.
     """
-    token = _folder.set((folder, code))
+    token = _place.set(_Place(own, common, code))
     try:
         yield
     finally:
-        _folder.reset(token)
+        _place.reset(token)
 
 
 def kept(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -57,10 +68,25 @@ def kept(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
             values.
         kwargs: likewise.
     """
-    place = _folder.get()
+    place = _place.get()
     if place is None:
         return function(*args, **kwargs)
-    folder, code = place
+    return _found(place.own, place.code, function, *args, **kwargs)
+
+
+def kept_by_all(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """As `kept`, for every cell of a results folder; one computes, the others wait for it."""
+    place = _place.get()
+    if place is None:
+        return function(*args, **kwargs)
+    place.common.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.common / f"{function.__name__}.lock"):
+        return _found(place.common, place.code, function, *args, **kwargs)
+
+
+def _found(
+    folder: Path, code: str, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+) -> R:
     path = folder / f"{_digest([code, function, *args, *sorted(kwargs.items())])}.pt"
     found: R | None = _read(path)
     if found is None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.protocols import recurrent
 from benchmarks.protocols.clip_codes import collect
-from benchmarks.protocols.kept import keeping, kept
+from benchmarks.protocols.kept import keeping, kept, kept_by_all
 from tests.benchmarks.protocols import fake_clips as fake
 
 CPU = torch.device("cpu")
@@ -33,7 +33,7 @@ def counted():
 
 def test_outside_of_a_scoring_nothing_is_kept(counted, tmp_path):
     double, calls = counted
-    with keeping(tmp_path / "scored", "code"):
+    with keeping(tmp_path / "scored", tmp_path / "common", "code"):
         pass
     assert kept(double, torch.ones(2)).tolist() == [2, 2] == kept(double, torch.ones(2)).tolist()
     assert len(calls) == 2 and list(tmp_path.iterdir()) == []
@@ -42,10 +42,30 @@ def test_outside_of_a_scoring_nothing_is_kept(counted, tmp_path):
 def test_within_it_the_answer_is_read_again(counted, tmp_path):
     double, calls = counted
     for _ in range(2):
-        with keeping(tmp_path / "scored", "code"):
+        with keeping(tmp_path / "scored", tmp_path / "common", "code"):
             found = kept(double, torch.tensor([0.1, 0.7]), scale=1 / 3)
         assert torch.equal(found, 1 / 3 * torch.tensor([0.1, 0.7]))
     assert len(calls) == 1
+
+
+def test_what_cells_have_in_common_is_computed_by_the_first(tmp_path):
+    calls = []
+
+    def halve(values):
+        calls.append(values)
+        return values / 2
+
+    def scored(cell, values, code="code"):
+        with keeping(tmp_path / cell, tmp_path / "common", code):
+            return kept_by_all(halve, values).tolist()
+
+    assert scored("one", torch.ones(2)) == scored("two", torch.ones(2)) == [0.5, 0.5]
+    assert len(calls) == 1
+    assert scored("two", torch.zeros(2)) == [0, 0]
+    scored("two", torch.ones(2), "mended code")
+    assert len(calls) == 3
+    assert kept_by_all(halve, torch.ones(2)).tolist() == [0.5, 0.5] and len(calls) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["common"]
 
 
 def test_one_tensor_under_two_names_stays_one(tmp_path):
@@ -53,7 +73,7 @@ def test_one_tensor_under_two_names_stays_one(tmp_path):
         return {"where": values, "what": values, "field": values.clone()}
 
     for _ in range(2):
-        with keeping(tmp_path, "code"):
+        with keeping(tmp_path, tmp_path / "common", "code"):
             found = kept(codes, torch.ones(2))
         assert found["where"] is found["what"] is not found["field"]
 
@@ -85,7 +105,7 @@ def network(value):
 )
 def test_an_answer_to_another_question_is_not_taken(counted, tmp_path, others):
     double, calls = counted
-    with keeping(tmp_path, "code"):
+    with keeping(tmp_path, tmp_path / "common", "code"):
         kept(double, torch.ones(2), 1.0)
         kept(double, *others)
         kept(double, *others)
@@ -98,20 +118,23 @@ def test_nor_is_that_of_another_function_or_of_other_code(counted, tmp_path):
     def triple(values):
         return 3 * values
 
-    with keeping(tmp_path, "code"):
+    with keeping(tmp_path, tmp_path / "common", "code"):
         assert kept(double, torch.ones(1)) == 2 and kept(triple, torch.ones(1)) == 3
         assert kept(double, torch.ones(1), scale=5.0) == 5
-    with keeping(tmp_path, "mended code"):
+    with keeping(tmp_path, tmp_path / "common", "mended code"):
         kept(double, torch.ones(1))
     assert len(calls) == 3
-    with keeping(tmp_path, "code"), pytest.raises(TypeError, match="cannot tell object apart"):
+    with (
+        keeping(tmp_path, tmp_path / "common", "code"),
+        pytest.raises(TypeError, match="cannot tell object apart"),
+    ):
         kept(double, torch.ones(1), object())
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate"])
 def test_a_damaged_answer_is_computed_anew(counted, tmp_path, damage, caplog):
     double, calls = counted
-    with keeping(tmp_path, "code"):
+    with keeping(tmp_path, tmp_path / "common", "code"):
         kept(double, torch.ones(50))
         [path] = tmp_path.iterdir()
         content = bytearray(path.read_bytes())
@@ -145,7 +168,7 @@ def test_a_kill_in_a_fold_costs_that_fold_alone(tmp_path, monkeypatch):
     whole = score()
     monkeypatch.setattr(recurrent, "fit", fit)
     for _ in range(2):
-        with keeping(tmp_path, "code"):
+        with keeping(tmp_path, tmp_path / "common", "code"):
             try:
                 found = score()
             except KilledError:
@@ -168,7 +191,7 @@ def test_a_kill_in_a_batch_of_codes_costs_that_batch_alone(tmp_path, monkeypatch
 
     monkeypatch.setattr(method, name, encode)
     for _ in range(2):
-        with keeping(tmp_path, "code"):
+        with keeping(tmp_path, tmp_path / "common", "code"):
             try:
                 found = collect(method(), data, "all", CPU)
             except KilledError:
