@@ -3,7 +3,7 @@
 It is asked about frames that a method paints of codes of two clips; its own answers on real frames
 of characters it has not seen stand beside that. One small network for all of a dataset's labels:
 four convolutions on frames shrunk to 32 px, and one answer a label: a class, a set of classes
-(digits of a frame), or numbers. Beside what is where, it sees the mean and the maximum of every map:
+(digits of a frame), or numbers. Beside what is where, it sees mean and maximum of every map:
 colours, and digits wherever they are. In fitting, half of the frames are blurred, for painted ones
 are. It hangs on the data alone, so the cells of a table share one.
 """
