@@ -133,9 +133,9 @@ def _objects(said: dict[str, Any]) -> Objects:
         if place >= MOST:
             raise ValueError(f"there are {len(said['object_property'])} objects, {MOST} at most")
         places[thing["object_id"]] = place
-        found.shape[place] = SHAPES.index(thing["shape"])
-        found.material[place] = MATERIALS.index(thing["material"])
-        found.colour[place] = COLOURS.index(thing["color"])
+        found.shape[place] = _number(SHAPES, thing["shape"])
+        found.material[place] = _number(MATERIALS, thing["material"])
+        found.colour[place] = _number(COLOURS, thing["color"])
     found.visible[:] = 0
     for step in said["motion_trajectory"]:
         frame = step["frame_id"]
@@ -147,6 +147,12 @@ def _objects(said: dict[str, Any]) -> Objects:
         for identity in hit["object_ids"]:
             found.collided[hit["frame_id"] :, places[identity]] = 1
     return found
+
+
+def _number(words: tuple[str, ...], word: str) -> int:
+    if word not in words:
+        raise ValueError(f"'{word}' is none of {', '.join(words)}")
+    return words.index(word)
 
 
 class Truth:

@@ -101,7 +101,9 @@ def paint_shapes(drawn: Drawn, side: int) -> NDArray[np.uint8]:
         kind = drawn.kind[:, n, None, None]
         curved = (kind == KINDS.index("circle")) | (kind == KINDS.index("ellipse"))
         within &= ~curved | (across**2 + down**2 <= 1)
-        within &= (kind != KINDS.index("triangle")) | (np.abs(across) <= (down + 1) / 2)
+        # One pixel wider than the lines, for the tip lies between pixels.
+        tip = 1 / np.maximum(drawn.size[:, n, 0], 1)[:, None, None]
+        within &= (kind != KINDS.index("triangle")) | (np.abs(across) <= (down + 1) / 2 + tip)
         within &= kind >= 0
         pictures = np.where(within[..., None], drawn.colour[:, n, None, None], pictures)
     return pictures.astype(np.uint8)
