@@ -107,14 +107,16 @@ def _whole(dataset: ClipDataset, row: int, name: str, words: Mapping[str, Sequen
             factors[label] = values[0]
         elif label == "centre":
             factors |= {f"centre {axis}": values[0, :, k] for k, axis in enumerate("xy")}
-    done = next((key for key in KINDS if key in labels), "")
-    kinds = (
-        [words[done][kind] if done in words else str(kind) for kind in labels[done][0].tolist()]
-        if done
-        else []
-    )
     frames: Array = batch["clip"][0].permute(0, 2, 3, 1).numpy()
-    return Whole(frames, name, factors, kinds if len(set(kinds)) > 1 else [])
+    return Whole(frames, name, factors, _acts(labels, words))
+
+
+def _acts(labels: Mapping[str, Array], words: Mapping[str, Sequence[str]]) -> list[str]:
+    """A word for what is done in each frame of labels (1, T); none where it is always the same."""
+    done = next((key for key in KINDS if key in labels), "")
+    if not done or np.ptp(labels[done]) == 0:
+        return []
+    return [words[done][kind] if done in words else str(kind) for kind in labels[done][0].tolist()]
 
 
 def _change(clip: Whole) -> float:

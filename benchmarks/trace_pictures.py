@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from benchmarks.canvas import BLUE, GREY, INK, ORANGE, SKY, VERMILION, Sheet, enlarged, tidy
@@ -27,9 +28,11 @@ THUMBNAILS: Final = 6
 _WIDTH: Final = 1300
 _PLOT: Final = 230
 _FACE: Final = 110
-_REACH: Final = 34
+_REACH: Final = 40
 """Pixels between a diagram and its thumbnails."""
-_LEFT: Final = 80
+_TICKS: Final = 28
+"""Of these below it, for the numbers of frames."""
+_LEFT: Final = 100
 _FACTORS: Final = 170
 _COLOURS: Final = (VERMILION, SKY, ORANGE, GREY)
 
@@ -60,7 +63,7 @@ def draw_trace(found: Encoded, title: str) -> Sheet | None:
     if not shown:
         return None
     each = _PLOT + 2 * (_FACE + _REACH) + 50
-    factors = _FACTORS + 60 if whole.factors else 0
+    factors = _FACTORS + 70 if whole.factors else 0
     code = "code" if found.entangled else "where"
     sheet = Sheet(
         f"{code.capitalize()} along the frames of {whole.name}, and the frames at its extremes",
@@ -86,7 +89,14 @@ def draw_trace(found: Encoded, title: str) -> Sheet | None:
         for (name, values), colour in zip(whole.factors.items(), _COLOURS, strict=False):
             axes.plot(np.arange(1, len(codes) + 1), values, color=colour, label=name)
         axes.set_ylabel("true", size=7, color=INK)
-        axes.legend(fontsize=7, frameon=False, labelcolor=INK, ncols=2, loc="upper right")
+        axes.legend(
+            fontsize=7,
+            frameon=False,
+            labelcolor=INK,
+            ncols=len(whole.factors),
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+        )
     axes.set_xlabel("frame", size=7, color=INK)
     return sheet
 
@@ -111,17 +121,17 @@ def _diagram(sheet: Sheet, place: _Place, frames: int) -> Axes:
     axes = sheet.axes(*place)
     tidy(axes)
     axes.set_xlim(0.5, frames + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     return axes
 
 
 def _said(code: Array, whole: Whole) -> str:
     """How far a code follows each factor, in lines."""
-    lines = [
-        f"\nr = {np.corrcoef(code, values)[0, 1]:+.2f} with {name}"
+    return "".join(
+        f"\nr {np.corrcoef(code, values)[0, 1]:+.2f} with {name}"
         for name, values in whole.factors.items()
         if values.std() > 1e-6
-    ]
-    return "".join(lines)
+    )
 
 
 def _name_kinds(axes: Axes, kinds: list[str]) -> None:
@@ -151,14 +161,19 @@ def _thumbnails(sheet: Sheet, place: _Place, axes: Axes, code: Array, frames: Ar
     overlay.set_ylim(sheet.height, 0)
     low, high = axes.get_ylim()
     for values, above in ((code, True), (-code, False)):
-        moments = extremes(values, THUMBNAILS)
-        for slot, moment in enumerate(moments):
+        for moment in extremes(values, THUMBNAILS):
             x = place.left + (moment + 0.5) / len(code) * place.width
             y = place.top + (high - code[moment]) / (high - low) * place.height
-            middle = place.left + (slot + 0.5) / len(moments) * place.width
+            middle = min(x, place.left + place.width - _FACE / 2)
             edge = place.top - _REACH if above else place.top + place.height + _REACH
             face = sheet.axes(middle - _FACE / 2, edge - _FACE if above else edge, _FACE, _FACE)
             face.imshow(enlarged(frames[moment], (_FACE, _FACE)))
             face.set_axis_off()
-            overlay.plot([x, middle], [y, edge], color=INK, linewidth=0.7)
+            ends = ((y, edge),)
+            if not above:
+                bottom = place.top + place.height
+                ends = ((y, bottom), (bottom + _TICKS, edge))
+            for begin, end in ends:
+                across = [x if at != edge else middle for at in (begin, end)]
+                overlay.plot(across, [begin, end], color=INK, linewidth=0.7)
             overlay.plot([x], [y], "o", color=INK, markersize=3.5)
