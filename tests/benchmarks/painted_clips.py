@@ -69,12 +69,17 @@ def levels(pixels):
     places = (
         (height // 4, width // 4),
         (3 * height // 4, width // 4),
-        (height // 2, 7 * width // 8),
+        (height // 2, 3 * width // 4),
     )
     return [int(pixels[place][0]) for place in places]
 
 
-def tile(sheet, row, column):
-    """The pixels of a tile of a sheet."""
-    left, top, width, height = sheet.box(row, column)
-    return sheet.pixels()[top : top + height, left : left + width]
+def tiles(sheet):
+    """The pixels of a sheet's tile at a row and a column; it is rendered once."""
+    pixels = sheet.pixels()
+
+    def tile(row, column):
+        left, top, width, height = sheet.box(row, column)
+        return pixels[top : top + height, left : left + width]
+
+    return tile

@@ -68,7 +68,7 @@ def test_of_more_numbers_the_two_that_vary_most_make_the_grid():
     points = grid_points(found.codes.where, pair, across, down)
     np.testing.assert_allclose(points[:SIDE, 1], across, rtol=1e-5)
     np.testing.assert_allclose(points[::SIDE, 2], down[::-1], rtol=1e-5)
-    assert points[:, 0].unique().tolist() == pytest.approx([found.codes.where[..., 0].mean()])
+    assert points[:, 0].unique().item() == pytest.approx(found.codes.where[..., 0].mean().item())
     sheet = draw_manifold(found, "a cell")
     heading = sheet.figure.texts[0].get_text()
     assert "where 1 (to the right) and where 2 (upwards)" in heading and "vary most" in heading
