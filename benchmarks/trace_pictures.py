@@ -32,7 +32,7 @@ _REACH: Final = 40
 """Pixels between a diagram and its thumbnails."""
 _TICKS: Final = 28
 """Of these below it, for the numbers of frames."""
-_LEFT: Final = 100
+_LEFT: Final = 130
 _FACTORS: Final = 170
 _COLOURS: Final = (VERMILION, SKY, ORANGE, GREY)
 
@@ -121,6 +121,7 @@ def _diagram(sheet: Sheet, place: _Place, frames: int) -> Axes:
     axes = sheet.axes(*place)
     tidy(axes)
     axes.set_xlim(0.5, frames + 0.5)
+    axes.yaxis.set_label_coords(-(_LEFT - 30) / place.width, 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     return axes
 
