@@ -64,31 +64,26 @@ def draw_manifold(found: Encoded, title: str) -> Sheet | None:
         gap=70,
         foot=_PLOT + 90,
     )
+    half = [np.ptp(along) / (SIDE - 1) / 2 for along in (across, down)]
+    spans = [
+        (float(along[0] - margin), float(along[-1] + margin))
+        for along, margin in zip((across, down), half, strict=True)
+    ]
     codes = where.cpu().numpy()[..., pair]
     for column in range(looks):
-        left, top, width, height = sheet.box(0, column)
         if not found.entangled:
-            face = sheet.axes(left, top - _FACE - 12, _FACE, _FACE)
-            face.imshow(enlarged(found.shown.clips[people[column]][0], (_FACE, _FACE)))
-            face.set_axis_off()
-            name = found.name(people[column])
-            sheet.text(left + _FACE + 12, top - _FACE / 2, name, va="center")
-        panel = sheet.axes(left, top, width, height)
-        half = [np.ptp(along) / (SIDE - 1) / 2 for along in (across, down)]
-        extent = (
-            across[0] - half[0],
-            across[-1] + half[0],
-            down[0] - half[1],
-            down[-1] + half[1],
-        )
-        panel.imshow(enlarged(mosaic(painted[column]), sheet.tile), extent=extent, aspect="auto")
+            _face(sheet, column, found, people[column])
+        panel = sheet.axes(*sheet.box(0, column))
+        page = enlarged(mosaic(painted[column]), sheet.tile)
+        panel.imshow(page, extent=(*spans[0], *spans[1]), aspect="auto")
         panel.tick_params(labelsize=6.5, colors=GREY, labelcolor=INK)
+        left, top, width, height = sheet.box(0, column)
         below = sheet.axes(left, top + height + 60, width, _PLOT)
         tidy(below, grid="both")
         own = codes.reshape(-1, 2) if found.entangled else codes[column]
         below.plot(*own.T, ".", color=BLUE, markersize=4, alpha=0.6)
-        below.set_xlim(extent[:2])
-        below.set_ylim(extent[2:])
+        below.set_xlim(spans[0])
+        below.set_ylim(spans[1])
         below.set_xlabel(first, size=7, color=INK)
         if not column:
             panel.set_ylabel(second, size=7, color=INK)
@@ -96,6 +91,15 @@ def draw_manifold(found: Encoded, title: str) -> Sheet | None:
             words = "codes of the clip's frames; the grid spans the middle 90 % of all"
             below.set_title(words, size=7, color=INK, loc="left")
     return sheet
+
+
+def _face(sheet: Sheet, column: int, found: Encoded, clip: int) -> None:
+    """A clip's first frame and its name above a panel."""
+    left, top, _, _ = sheet.box(0, column)
+    face = sheet.axes(left, top - _FACE - 12, _FACE, _FACE)
+    face.imshow(enlarged(found.shown.clips[clip][0], (_FACE, _FACE)))
+    face.set_axis_off()
+    sheet.text(left + _FACE + 12, top - _FACE / 2, found.name(clip), va="center")
 
 
 def axes_of(where: Tensor) -> tuple[list[int], Array, Array]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.canvas import Sheet
 from benchmarks.clip_samples import evenly
 from benchmarks.clip_scenes import Encoded, paint
-from benchmarks.films import clip_tile
+from benchmarks.films import clip_tile, name_columns
 from benchmarks.protocols.coherence import drawn
 from lightning_modules.interface import Codes, HasClipPrior, HasConditionalPrior
 
@@ -49,10 +49,10 @@ def draw_swap_matrix(found: Encoded, title: str) -> Sheet | None:
         tile=clip_tile(given[0]),
         left=_LEFT,
         gap=_GAP,
-        top=50,
+        top=62,
     )
-    for column, (clip, moment) in enumerate(zip(clips, moments, strict=True)):
-        _above(sheet, column + 1, f"{found.name(clip)}\nframe {moment + 1}")
+    above = [f"{found.name(clip)}\nframe {n + 1}" for clip, n in zip(clips, moments, strict=True)]
+    name_columns(sheet, ["", *above])
     sheet.photos(0, 1, given[clips, moments])
     for row, clip in enumerate(people):
         sheet.row_name(row + 1, found.name(clip))
@@ -93,17 +93,10 @@ def draw_given(found: Encoded, title: str) -> Sheet | None:
         gap=_GAP,
         top=26,
     )
-    for column, moment in enumerate(shown):
-        _above(sheet, column, f"frame {moment + 1}")
-    for column in range(COLUMNS):
-        _above(sheet, len(shown) + 1 + column, f"draw {column + 1}")
+    real = [f"frame {moment + 1}" for moment in shown]
+    name_columns(sheet, [*real, "", *(f"draw {n + 1}" for n in range(COLUMNS))])
     for row, clip in enumerate(people):
         sheet.row_name(row, found.name(clip))
         sheet.photos(row, 0, found.shown.clips[clip][shown])
         sheet.photos(row, len(shown) + 1, painted[row])
     return sheet
-
-
-def _above(sheet: Sheet, column: int, name: str) -> None:
-    left, top, width, _ = sheet.box(0, column)
-    sheet.text(left + width / 2, top - 8, name, size=7, ha="center", va="bottom")

@@ -170,10 +170,10 @@ def _thumbnails(sheet: Sheet, place: _Place, axes: Axes, code: Array, frames: Ar
             face = sheet.axes(middle - _FACE / 2, edge - _FACE if above else edge, _FACE, _FACE)
             face.imshow(enlarged(frames[moment], (_FACE, _FACE)))
             face.set_axis_off()
-            ends = ((y, edge),)
+            ends = [(y, edge)]
             if not above:
                 bottom = place.top + place.height
-                ends = ((y, bottom), (bottom + _TICKS, edge))
+                ends = [(y, bottom), (bottom + _TICKS, edge)]
             for begin, end in ends:
                 across = [x if at != edge else middle for at in (begin, end)]
                 overlay.plot(across, [begin, end], color=INK, linewidth=0.7)
