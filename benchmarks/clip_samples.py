@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.protocols.sequence_labels import TARGETS, known
 from datamodules.clips import ClipDataset
 
 Array = NDArray[Any]
@@ -23,6 +24,24 @@ KINDS: Final = ("expression", "action")
 CLEAR: Final = ("surprise", "happiness", "smile", "disgust", "scream", "anger", "fear")
 """Expressions that move much of a face, the clearest first; others follow."""
 NEUTRAL: Final = "neutral"
+LONGEST: Final = 450
+"""Frames of a clip that is shown whole, at most: as many as the longest of Aff-Wild has."""
+
+
+class Whole(NamedTuple):
+    """All frames of one clip, and what is known of each.
+
+    Args:
+        frames: (T, H, W, C) uint8.
+        name: of the clip, for people.
+        factors: what changes along it, (T,) each, by name: ``valence``, ``centre x``.
+        kinds: what is done in each frame, T words; none where that is not known, or never changes.
+    """
+
+    frames: Array
+    name: str
+    factors: dict[str, Array]
+    kinds: list[str]
 
 
 @dataclass(frozen=True)
@@ -34,12 +53,14 @@ class Clips:
         names: of each, for people.
         people: places in ``clips`` of clips of different persons, where persons are known.
         acted: places of what one person does, each once; none where that is not known.
+        whole: the one of these persons' clips along which most changes, as far as that is known.
     """
 
     clips: Array
     names: list[str]
     people: list[int]
     acted: list[int]
+    whole: Whole | None = None
 
 
 def of_clips(dataset: ClipDataset, words: Mapping[str, Sequence[str]]) -> Clips:
@@ -64,12 +85,43 @@ def of_clips(dataset: ClipDataset, words: Mapping[str, Sequence[str]]) -> Clips:
         acted = _all_of_one(labels["identity"], kinds)
     rows = list(dict.fromkeys([*people, *acted]))
     clips: Array = dataset.__getitems__(rows)["clip"].permute(0, 1, 3, 4, 2).numpy()
+    names = [_who(labels, row) + _does(int(kinds[row]), named) for row in rows]
+    found = [_whole(dataset, row, names[rows.index(row)], words) for row in people]
     return Clips(
         clips,
-        [_who(labels, row) + _does(int(kinds[row]), named) for row in rows],
+        names,
         [rows.index(row) for row in people],
         [rows.index(row) for row in acted],
+        max(found, key=_change, default=None),
     )
+
+
+def _whole(dataset: ClipDataset, row: int, name: str, words: Mapping[str, Sequence[str]]) -> Whole:
+    """All frames of a clip, `LONGEST` of them where it has more."""
+    moments = dataset.start[row] + np.array(evenly(int(dataset.length[row]), LONGEST))
+    batch = dataset.batch(np.array([row]), moments[None])
+    labels = {key: values.numpy() for key, values in batch.items() if key in dataset.frame_labels}
+    factors: dict[str, Array] = {}
+    for label, values in known(labels).items():
+        if TARGETS[label].kind == "concordance":
+            factors[label] = values[0]
+        elif label == "centre":
+            factors |= {f"centre {axis}": values[0, :, k] for k, axis in enumerate("xy")}
+    frames: Array = batch["clip"][0].permute(0, 2, 3, 1).numpy()
+    return Whole(frames, name, factors, _acts(labels, words))
+
+
+def _acts(labels: Mapping[str, Array], words: Mapping[str, Sequence[str]]) -> list[str]:
+    """A word for what is done in each frame of labels (1, T); none where it is always the same."""
+    done = next((key for key in KINDS if key in labels), "")
+    if not done or np.ptp(labels[done]) == 0:
+        return []
+    return [words[done][kind] if done in words else str(kind) for kind in labels[done][0].tolist()]
+
+
+def _change(clip: Whole) -> float:
+    """How far the first factor goes; nothing where there is none."""
+    return float(np.ptp(next(iter(clip.factors.values())))) if clip.factors else 0.0
 
 
 def evenly(count: int, most: int) -> list[int]:

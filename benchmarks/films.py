@@ -61,7 +61,7 @@ class Scene:
             top=_TOP - _LINE,
             gap=_GAP,
         )
-        _name_columns(sheet, [f"frame {place + 1}" for place in shown])
+        name_columns(sheet, [f"frame {place + 1}" for place in shown])
         for row, (name, clip) in enumerate(self.strips):
             sheet.row_name(row, name)
             sheet.photos(row, 0, clip[shown])
@@ -86,7 +86,7 @@ class Scene:
             top=_TOP,
             gap=_GAP,
         )
-        _name_columns(sheet, self.columns)
+        name_columns(sheet, self.columns)
         for row, name in enumerate(self.rows):
             sheet.row_name(row, name)
         still = sheet.pixels()
@@ -112,7 +112,8 @@ def clip_tile(clip: Array) -> tuple[int, int]:
     return tile_size((height, width), TILE)
 
 
-def _name_columns(sheet: Sheet, names: Sequence[str]) -> None:
+def name_columns(sheet: Sheet, names: Sequence[str]) -> None:
+    """Write the names of a sheet's columns, from the first, above its tiles."""
     for column, name in enumerate(names):
         left, top, width, _ = sheet.box(0, column)
         sheet.text(left + width / 2, top - 8, name, size=7, ha="center", va="bottom")

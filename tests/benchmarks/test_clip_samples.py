@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.clip_samples import ACTED, PEOPLE, Clips, evenly, of_clips
+from benchmarks.clip_samples import ACTED, LONGEST, PEOPLE, Clips, evenly, of_clips
 from datamodules.arrays import MemoryRows
 from datamodules.clips import ClipDataset, ClipTable, Window
 
@@ -97,3 +97,44 @@ def test_figures_act_instead():
 def test_places_are_spread_evenly():
     assert evenly(60, 8) == [0, 8, 17, 25, 34, 42, 51, 59]
     assert evenly(3, 8) == [0, 1, 2] and evenly(1, 4) == [0]
+
+
+def frames_of(window, *lengths, words=WORDS, **frame_labels):
+    """What is shown of clips, one a person, of so many frames that say their row."""
+    length = np.array(lengths)
+    frames = np.arange(length.sum(), dtype=np.uint8)[:, None, None, None].repeat(4, 1).repeat(4, 2)
+    rows = np.arange(len(lengths))
+    labels = {"identity": rows}
+    names = [f"c{n}" for n in rows]
+    table = ClipTable(np.cumsum(length) - length, length, names, labels, {"test": rows})
+    split = ClipDataset(MemoryRows(frames), table, rows, Window(window), frame_labels)
+    return of_clips(split, words)
+
+
+def test_the_clip_that_feels_most_is_shown_whole():
+    feels = np.zeros((18, 2), np.float32)
+    feels[6:13, 0] = [0, 0.5, -0.4, 0.1, 0, 0, 0.2]  # the second clip's seven frames
+    feels[13:, 0], feels[:6, 1] = 0.6, np.linspace(-1, 1, 6)  # another's calm, or arousal alone
+    found = frames_of(3, 6, 7, 5, valence_arousal=feels).whole
+    assert found.name == "no. 1" and found.frames[:, 0, 0, 0].tolist() == list(range(6, 13))
+    assert list(found.factors) == ["valence", "arousal"] and found.kinds == []
+    np.testing.assert_array_equal(found.factors["valence"], feels[6:13, 0])
+
+
+def test_of_a_whole_clip_places_are_told_and_actions_named():
+    places = np.random.default_rng(0).uniform(-1, 1, (8, 2, 2)).astype(np.float32)
+    found = frames_of(2, 4, 4, positions=places).whole
+    first = 4 if found.name == "no. 1" else 0
+    centre = places[first : first + 4].mean(1)
+    np.testing.assert_allclose(found.factors["centre x"], centre[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(found.factors["centre y"], centre[:, 1], rtol=1e-6)
+    acts = {"action": ("walk", "slash")}
+    found = frames_of(2, 4, words=acts, action=np.array([1, 1, 0, 0])).whole
+    assert found.kinds == ["slash", "slash", "walk", "walk"] and found.factors == {}
+    assert frames_of(2, 4, words=acts, action=np.ones(4, int)).whole.kinds == []
+
+
+def test_a_very_long_clip_is_thinned_from_its_first_frame_to_its_last():
+    found = frames_of(2, 900, valence_arousal=np.arange(1800.0).reshape(900, 2)).whole
+    assert len(found.frames) == LONGEST
+    assert found.factors["valence"][[0, -1]].tolist() == [0, 1798]

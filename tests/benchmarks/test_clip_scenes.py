@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from benchmarks import clip_scenes
+from benchmarks.canvas import Sheet
 from benchmarks.clip_pictures import FRAMES, draw_clips
 from benchmarks.clip_samples import Clips
 from benchmarks.clip_scenes import (
@@ -96,8 +97,9 @@ def _frozen():
 
 @pytest.fixture
 def saved(monkeypatch):
-    """Scenes are not written, only their names given back."""
+    """Scenes and sheets are not written, only their names given back."""
     monkeypatch.setattr(Scene, "save", lambda scene, folder, name, title: [folder / name])
+    monkeypatch.setattr(Sheet, "save", lambda sheet, path: path.with_suffix(""))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +126,7 @@ def test_codes_of_all_clips_are_inferred_once(shown, saved, tmp_path):
     with torch.enable_grad():
         files = draw_clips(bar, shown, tmp_path, TITLE)
     assert bar.encoded == 1 and bar.training
-    scenes = ("clip-reconstructions", "clip-swaps", "clip-shapes")
+    scenes = ("clip-reconstructions", "clip-swaps", "clip-shapes", "clip-swap-matrix")
     assert files == [tmp_path / name for name in scenes]
 
 

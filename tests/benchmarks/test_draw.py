@@ -153,6 +153,7 @@ def test_a_method_of_clips_gets_sheets_and_films_of_them(pictures, tmp_path):
     code, names, _ = pictures(finished(cell, DeformableVideo(**VIDEO), tmp_path))
     films = {"reconstructions", "swaps", "shapes", "canonical", "grids", "samples"}
     wanted = {f"clip-{film}{end}" for film in films for end in (".png", ".mp4", ".gif")}
+    wanted |= {f"clip-{sheet}.png" for sheet in ("manifold", "trace", "swap-matrix", "given")}
     assert code == 0 and names == {name.removesuffix(".png") for name in wanted}
     assert {file.name for file in (tmp_path / "pictures").iterdir()} == wanted
     with Image.open(tmp_path / "pictures" / "clip-swaps.gif") as film:
