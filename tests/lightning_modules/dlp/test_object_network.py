@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from lightning_modules.dlp.object_network import ObjectDLP, ObjectSizes
+from lightning_modules.dlp.object_network import ObjectDLP
+from lightning_modules.dlp.object_parts import ObjectSizes
 
 SMALL = ObjectSizes(
     image_size=64,
@@ -25,6 +26,7 @@ SECOND = dataclasses.replace(
     learned_size=True,
     order="depth",
     background_sees="feature",
+    position_from="proposals",
     norm="group",
     proposal_filter="variance",
 )
