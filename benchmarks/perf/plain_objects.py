@@ -55,15 +55,18 @@ class PlainObjectDLP(PlainParticles):
         return loss
 
     def decode(self, drawn: Drawn) -> Tensor:
-        """Paint a picture (B, 3, S, S): every glimpse on a canvas of its own, then the loop."""
+        """Paint a picture (B, 3, S, S)."""
         painted = self.network.painter(drawn.features)
+        return self.compose(painted, drawn, self._background(drawn))
+
+    def compose(self, painted: Tensor, drawn: Drawn, background: Tensor) -> Tensor:
+        """Every glimpse (B, K, 4, S, S) on a canvas of its own, then one over the other."""
         count, side = painted.shape[1], self.shape.glimpse_side
         edge = (self.shape.image_size - side) // 2
         canvases = []
         for k in range(count):
             padded = F.pad(painted[:, k], (edge, edge, edge, edge))
             canvases.append(_shift(padded, -drawn.points[:, k]).clamp(0, 1))
-        background = self._background(drawn)
         picture = torch.zeros_like(background)
         taken = torch.zeros_like(background[:, :1])
         for k, canvas in enumerate(canvases):

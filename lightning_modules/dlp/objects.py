@@ -252,7 +252,8 @@ class DLPObjects(ParticleLearner):
         Raises:
             ValueError: particles lack presence, background or, if learned, depth.
         """
-        placed, weights = self.network.lay(self._drawn(particles))
+        painted = self.network.painter(particles.feature)
+        placed, weights = self.network.lay(painted, self._drawn(particles))
         side = self.network.shape.image_size
         flat = weights.new_zeros(*weights.shape[:2], side**2 + 1)
         flat = flat.scatter(2, placed.pixels, weights)

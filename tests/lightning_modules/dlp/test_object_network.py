@@ -131,12 +131,13 @@ def test_the_first_particle_hides_the_others_and_presence_takes_one_out():
     torch.manual_seed(0)
     network = ObjectDLP(SMALL).eval()
     drawn = opaque(network)
-    _, shares = network.lay(drawn)
+    painted = network.painter(drawn.features)
+    _, shares = network.lay(painted, drawn)
     inner = shares[0, :, 17 * 8 + 8]
     assert inner.tolist() == pytest.approx([1, 0, 0, 0, 0], abs=1e-5)
     gone = drawn.presence.clone()
     gone[:, 0] = 0
-    _, shares = network.lay(drawn._replace(presence=gone))
+    _, shares = network.lay(painted, drawn._replace(presence=gone))
     assert shares[0, :, 17 * 8 + 8].tolist() == pytest.approx([0, 1, 0, 0, 0], abs=1e-5)
 
 
@@ -145,7 +146,7 @@ def test_by_depth_the_nearest_particle_is_seen_and_gradients_reach_the_depths():
     network = ObjectDLP(SECOND).eval()
     depth = torch.tensor([[0.0, 0.0, 9.0, 0.0, 0.0]], requires_grad=True)
     drawn = opaque(network)._replace(depth=depth, size=torch.full((1, 5, 2), 0.5))
-    placed, shares = network.lay(drawn)
+    placed, shares = network.lay(network.painter(drawn.features), drawn)
     at = int((placed.pixels[0, 0] == 32 * 64 + 32).nonzero())
     assert shares[0, :, at].tolist() == pytest.approx([0, 0, 1, 0, 0], abs=1e-2)
     network.decode(drawn).square().sum().backward()
@@ -181,8 +182,10 @@ def test_noise_changes_alphas_and_presences_and_cuts_their_gradient():
     calm = network.decode(drawn)
     torch.testing.assert_close(network.decode(drawn), calm)
     assert not torch.allclose(network.decode(drawn, noisy=True), calm, atol=1e-3)
-    shares = network.lay(drawn, noisy=True)[1].sum()
-    assert torch.autograd.grad(shares, drawn.presence, allow_unused=True) == (None,)
+    for noisy, learns in ((False, True), (True, False)):
+        total = network.decode(drawn, noisy=noisy).sum()
+        (found,) = torch.autograd.grad(total, drawn.presence, allow_unused=True, retain_graph=True)
+        assert (found is not None) == learns
 
 
 def test_the_variance_filter_keeps_the_sharpest_patches():
