@@ -33,6 +33,7 @@ class PlainObjectDLP(PlainParticles):
             raise ValueError("the plain reference has none of the second version's options")
         super().__init__(shape, network.prior, cast(PointMap, network.point_map))
         self.network = network
+        self.side, self.ratio = shape.glimpse_side, shape.glimpse_ratio
 
     def losses(self, image: Tensor, prior_image: Tensor, beta_kl: float) -> Tensor:
         """The training loss with the posterior's means in place of samples, MSE reconstruction."""
@@ -61,7 +62,7 @@ class PlainObjectDLP(PlainParticles):
 
     def compose(self, painted: Tensor, drawn: Drawn, background: Tensor) -> Tensor:
         """Every glimpse (B, K, 4, S, S) on a canvas of its own, then one over the other."""
-        count, side = painted.shape[1], self.shape.glimpse_side
+        count, side = painted.shape[1], self.side
         edge = (self.shape.image_size - side) // 2
         canvases = []
         for k in range(count):
@@ -86,7 +87,7 @@ class PlainObjectDLP(PlainParticles):
 
     def _crops(self, image: Tensor, points: Tensor) -> Tensor:
         """Each particle's glimpse: shift the picture so that it is in the middle, then cut."""
-        side, size = self.shape.glimpse_side, self.shape.image_size
+        side, size = self.side, self.shape.image_size
         low = (size - side) // 2
         crops = [
             _shift(image, points[:, k])[:, :, low : low + side, low : low + side]
@@ -101,8 +102,7 @@ class PlainObjectDLP(PlainParticles):
         union = torch.zeros(len(points), MAP_SIZE, MAP_SIZE)
         for k in range(points.shape[1]):
             x, y = points[:, k, 0, None, None], points[:, k, 1, None, None]
-            ratio = self.shape.glimpse_ratio
-            square = ((rows - y).abs() <= ratio) & ((cols - x).abs() <= ratio)
+            square = ((rows - y).abs() <= self.ratio) & ((cols - x).abs() <= self.ratio)
             union = (union + square.float()).clamp(0, 1)
         return 1 - union.unsqueeze(1)
 

@@ -84,7 +84,7 @@ class ObjectDLP(nn.Module):
         numbers = 2 * (d + shape.extras)
         self.anchored = shape.position_from == "proposals"
         if self.anchored:
-            self.position: nn.Module = ProposalPositions(shape)
+            self.position: PositionEncoder | ProposalPositions = ProposalPositions(shape)
             numbers += 1  # presence, which a slot of its own has no meaning for here
         else:
             self.position = PositionEncoder(shape)
