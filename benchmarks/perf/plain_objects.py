@@ -42,7 +42,7 @@ class PlainObjectDLP(PlainParticles):
         points, seen = position.mean, maps.detach()
         presence = network.presence(seen.flatten(1)).sigmoid()
         crops = self._crops(image, points.detach())
-        feature = network.appearance(crops)
+        feature = Gaussian(*network.appearance(crops).chunk(2, -1))
         behind = (seen * self._outside(points.detach())).flatten(1)
         mean, log_variance = network.background(behind).unsqueeze(1).chunk(2, -1)
         drawn = Drawn(points, feature.mean, mean[:, 0], presence, points, None)
