@@ -200,6 +200,30 @@ def test_the_variance_filter_keeps_the_sharpest_patches():
     torch.testing.assert_close(network.prior(image), wanted)
 
 
+def test_anchors_are_spread_over_peaks_before_they_crowd(monkeypatch):
+    prior = ObjectDLP(SECOND).prior
+    scores = torch.zeros(8, 8)
+    scores[1, 1:5] = torch.tensor([0.7, 0.8, 0.9, 0.7])  # one large object
+    scores[6, 6] = 0.3  # and a faint one
+    cells = torch.arange(64.0)
+    points = torch.stack([cells % 8, cells // 8], -1).unsqueeze(0)
+    monkeypatch.setattr(prior, "all_patches", lambda image: (points, None))
+    monkeypatch.setattr(prior, "_scores", lambda within: scores.view(1, -1))
+    found = prior.anchors(torch.rand(1, 3, 64, 64), 3)[0].tolist()
+    assert found == [[3, 1], [6, 6], [2, 1]]
+
+
+def test_particles_stay_within_half_a_glimpse_of_their_anchors():
+    torch.manual_seed(0)
+    network = ObjectDLP(SECOND)
+    with torch.no_grad():
+        network.position.offset.head[-1].weight.mul_(1000)
+    image = torch.rand(3, 3, 64, 64)
+    _, position = network.locate(image)
+    off = (position.mean - network.prior.anchors(image, 5)).abs()
+    assert 0.2 < off.max() <= 0.25 + 1e-6
+
+
 def test_glimpses_that_no_doubling_reaches_are_refused():
     with pytest.raises(ValueError, match="glimpses of 13 px"):
         dataclasses.replace(SMALL, glimpse_ratio=0.2)
