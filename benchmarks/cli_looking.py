@@ -3,11 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from benchmarks.cli_options import CacheOption, DeviceOption, RootOption, SourceName, SourceOption
+from benchmarks.cli_options import (
+    RESULTS,
+    CacheOption,
+    DeviceOption,
+    RootOption,
+    SourceName,
+    SourceOption,
+)
+
+EDIT_HELP: Final = """Move, recolour, copy, remove the particles of a picture, and paint it again.
+
+Without --edit, the picture is drawn with its particles' numbers. Edits are done in their order.
+PARTICLE is a number, of recolour, shift and paste also background; PICTURE is this or other. A
+copy takes the next free number, and what is removed keeps its own. Coordinates are in [-1, 1],
+y down.
+
+\b
+move PARTICLE DX DY
+place PARTICLE X Y
+recolour PARTICLE DIMENSION VALUE
+shift PARTICLE DIMENSION BY
+paste PARTICLE SOURCE [PICTURE]
+copy PARTICLE DX DY
+remove PARTICLE
+presence PARTICLE VALUE
+scale PARTICLE FACTOR
+depth PARTICLE VALUE
+interpolate [SHARE]
+"""
+"""Of the command; after the sign \\b, lines stay as they are."""
 
 
 def edit(
@@ -48,26 +77,7 @@ def edit(
         ),
     ] = None,
 ) -> None:
-    r"""Move, recolour, copy, remove the particles of a picture, and paint it again.
-
-    Without --edit, the picture is drawn with its particles' numbers. Edits are done in their order.
-    PARTICLE is a number, of recolour, shift and paste also background; PICTURE is this or other. A
-    copy takes the next free number, and what is removed keeps its own. Coordinates are in [-1, 1],
-    y down.
-
-    \b
-    move PARTICLE DX DY
-    place PARTICLE X Y
-    recolour PARTICLE DIMENSION VALUE
-    shift PARTICLE DIMENSION BY
-    paste PARTICLE SOURCE [PICTURE]
-    copy PARTICLE DX DY
-    remove PARTICLE
-    presence PARTICLE VALUE
-    scale PARTICLE FACTOR
-    depth PARTICLE VALUE
-    interpolate [SHARE]
-    """
+    """Move, recolour, copy, remove the particles of a picture, and paint it again."""
     from benchmarks.editing import Pictures
     from benchmarks.editing import edit as work
 
@@ -89,5 +99,35 @@ def edit(
             sentences=change or [],
             script=script,
             device=device,
+        )
+    )
+
+
+def report(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Tables' ids or YAML files; none for all there are.")
+    ] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option("--results", help="The results folder; a second one to compare (results)."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Only cells of this budget.")
+    ] = None,
+    source: Annotated[
+        SourceName | None, typer.Option("--source", help="Only cells of this source.")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+) -> None:
+    """Write tables, plots, curves and pictures of results as one page that needs no network."""
+    from benchmarks.reporting import report as work
+
+    raise typer.Exit(
+        work(
+            tables or [],
+            output,
+            results=results or [RESULTS],
+            budget=budget,
+            source=None if source is None else source.value,
         )
     )

@@ -57,7 +57,8 @@ def test_ones_own_picture_becomes_a_strip_films_and_a_script(edit, tmp_path):
     ]
 
 
-def test_without_edits_particles_are_drawn_and_listed(edit, tmp_path):
+def test_without_edits_particles_are_drawn_and_listed(edit, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     code, out, _ = edit("--dataset", "faces", "--index", 3)
     assert code == 0 and (tmp_path / "edit.png").exists()
     rows = [line.split("│")[1:-1] for line in out.splitlines() if line.startswith("│")]
