@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from lightning_modules.ddr.baseline_networks import PlainNetwork, SequentialNetwork
-from lightning_modules.ddr.learner import ClipVAE, TwoCodes, clips_at_once
+from lightning_modules.ddr.learner import ClipVAE, Schedule, TwoCodes, clips_at_once
 from lightning_modules.ddr.network import FrameShape, picked, repeated
 from lightning_modules.interface import Codes
 from lightning_modules.layers.noise import normal_noise
@@ -29,7 +29,8 @@ class SequentialVAE(TwoCodes):
             clips, as the 178 poses of a sheet are.
         channels: widths of the convolutions, as of `DDR`.
         hidden: width of recurrent layers.
-        learning_rate: of Adam, constant.
+        learning_rate: of Adam.
+        schedule: of it, see `ClipVAE`.
         warmup_steps: of both divergences, see `ClipVAE`; 0 for none.
         seed: of all draws.
 
@@ -47,6 +48,7 @@ class SequentialVAE(TwoCodes):
         channels: tuple[int, ...] = (256, 256, 256, 256),
         hidden: int = 512,
         learning_rate: float = 1e-4,
+        schedule: Schedule = "constant",
         warmup_steps: int = 0,
         seed: int = 0,
     ) -> None:
@@ -54,6 +56,7 @@ class SequentialVAE(TwoCodes):
         super().__init__(
             SequentialNetwork(shape),
             learning_rate=learning_rate,
+            schedule=schedule,
             warmup_steps=warmup_steps,
             seed=seed,
         )
@@ -100,7 +103,8 @@ class FrameVAE(ClipVAE):
         draw: frames of a clip in a step, drawn by the dataset; 0 for all that it shows.
         channels: widths of the convolutions, as of `DDR`.
         hidden: width of fully connected layers.
-        learning_rate: of Adam, constant.
+        learning_rate: of Adam.
+        schedule: of it, see `ClipVAE`.
         warmup_steps: of the divergence, see `ClipVAE`; 0 for none.
         seed: of all draws.
 
@@ -117,6 +121,7 @@ class FrameVAE(ClipVAE):
         channels: tuple[int, ...] = (256, 256, 256, 256),
         hidden: int = 512,
         learning_rate: float = 1e-4,
+        schedule: Schedule = "constant",
         warmup_steps: int = 0,
         seed: int = 0,
     ) -> None:
@@ -124,6 +129,7 @@ class FrameVAE(ClipVAE):
         super().__init__(
             PlainNetwork(shape),
             learning_rate=learning_rate,
+            schedule=schedule,
             warmup_steps=warmup_steps,
             seed=seed,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal, get_args
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
@@ -13,8 +13,11 @@ from lightning_modules.ddr.losses import Bound, joined
 from lightning_modules.ddr.network import FrameNetwork, FrameShape, Noise, picked, repeated
 from lightning_modules.interface import Batch, Codes, Method, Unit
 from lightning_modules.layers.noise import normal_noise
+from lightning_modules.schedules import trapezoid
 
 logger = logging.getLogger(__name__)
+
+Schedule = Literal["constant", "trapezoid"]
 
 ALIVE: Final = 0.01
 """Nats that a dimension of a code carries at least, in the mean, if it is used."""
@@ -70,20 +73,35 @@ class ClipVAE(Method):
 
     Args:
         network: whose ``forward`` gives the bound.
-        learning_rate: of Adam, constant.
+        learning_rate: of Adam.
+        schedule: ``constant`` (paper), or ``trapezoid``: linear to zero over the run's last fifth.
         warmup_steps: over which the weight of both KL divergences rises from zero to one; 0 for
             none (paper).
         seed: of all draws.
+
+    Raises:
+        ValueError: there is no such schedule.
     """
 
     sees: ClassVar[Unit] = "clips"
 
     def __init__(
-        self, network: FrameNetwork, *, learning_rate: float, warmup_steps: int, seed: int
+        self,
+        network: FrameNetwork,
+        *,
+        learning_rate: float,
+        schedule: Schedule,
+        warmup_steps: int,
+        seed: int,
     ) -> None:
         super().__init__()
+        if schedule not in get_args(Schedule):
+            raise ValueError(
+                f"schedule is one of {', '.join(get_args(Schedule))}, got {schedule!r}"
+            )
         self.network = network
         self.learning_rate, self.warmup_steps, self.seed = learning_rate, warmup_steps, seed
+        self.schedule = schedule
         self.collapse = Collapse()
 
     @property
@@ -137,8 +155,11 @@ class ClipVAE(Method):
             self.log(f"train/active_{name}", float(active))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam at a constant rate (section 4)."""
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        """Adam (section 4), at the rate of ``schedule``."""
+        adam = torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+        if self.schedule == "constant":
+            return adam
+        return trapezoid(adam, int(self.trainer.estimated_stepping_batches))
 
     def _clips(self, batch: Batch) -> Tensor:
         if "clip" not in batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from lightning_modules.ddr.learner import TwoCodes, clips_at_once
+from lightning_modules.ddr.learner import Schedule, TwoCodes, clips_at_once
 from lightning_modules.ddr.losses import Bound
 from lightning_modules.ddr.network import (
     Aggregate,
@@ -40,7 +40,8 @@ class DDR(TwoCodes):
         channels: widths of the convolutions, from the frame inwards; the decoder mirrors them.
         pair_channels: width of the two layers that compare frames.
         hidden: width of fully connected layers.
-        learning_rate: of Adam, constant (paper: 1e-4).
+        learning_rate: of Adam (paper: 1e-4).
+        schedule: of it, see `ClipVAE`; ``constant`` is the paper's.
         warmup_steps: of both divergences, see `ClipVAE`; 0 for none (paper).
         triples: choices of ``draw`` frames over which a whole clip's f is averaged.
         seed: of all draws.
@@ -62,6 +63,7 @@ class DDR(TwoCodes):
         pair_channels: int = 512,
         hidden: int = 512,
         learning_rate: float = 1e-4,
+        schedule: Schedule = "constant",
         warmup_steps: int = 0,
         triples: int = 10,
         seed: int = 0,
@@ -70,6 +72,7 @@ class DDR(TwoCodes):
         super().__init__(
             DDRNetwork(shape, draw, pairing, aggregate, pair_channels),
             learning_rate=learning_rate,
+            schedule=schedule,
             warmup_steps=warmup_steps,
             seed=seed,
         )

@@ -175,10 +175,27 @@ def test_a_short_run_lowers_the_loss_and_moves_every_weight(method, tmp_path):
     assert group["lr"] == 1e-4  # the paper's
 
 
-@pytest.mark.parametrize("method", [DDR, SequentialVAE])
-def test_a_resumed_run_is_the_run_that_was_not_interrupted(method, tmp_path):
+def test_the_rate_falls_to_zero_over_the_last_fifth_if_it_is_told_to(tmp_path):
+    rates = []
+
+    class Rates(pl.Callback):
+        def on_train_batch_start(self, trainer, model, batch, batch_idx):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    run = trainer(tmp_path, 5, callbacks=[Rates()])
+    run.fit(made(learning_rate=1e-3, schedule="trapezoid"), DataLoader(Clips(), batch_size=4))
+    assert rates == pytest.approx([1e-3] * 13 + [1e-3 * 2 / 3, 1e-3 / 3])
+    with pytest.raises(ValueError, match="constant, trapezoid, got 'cosine'"):
+        made(schedule="cosine")
+
+
+@pytest.mark.parametrize(
+    ("method", "how"),
+    [(DDR, {"warmup_steps": 9}), (SequentialVAE, {"warmup_steps": 9, "schedule": "trapezoid"})],
+)
+def test_a_resumed_run_is_the_run_that_was_not_interrupted(method, how, tmp_path):
     loader = DataLoader(Clips(), batch_size=4)
-    whole = made(method, warmup_steps=9)
+    whole = made(method, **how)
     trainer(tmp_path, 4).fit(whole, loader)
 
     class Stop(pl.Callback):
@@ -186,7 +203,7 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(method, tmp_path):
             if trainer.current_epoch == 1:
                 trainer.save_checkpoint(tmp_path / "half.ckpt")
 
-    trainer(tmp_path, 4, callbacks=[Stop()]).fit(made(method, warmup_steps=9), loader)
+    trainer(tmp_path, 4, callbacks=[Stop()]).fit(made(method, **how), loader)
     torch.manual_seed(123)  # nothing may hang on torch's own generator
     half = method.load_from_checkpoint(tmp_path / "half.ckpt", weights_only=True)
     assert not torch.equal(half.network.encoder[0].weight, whole.network.encoder[0].weight)
