@@ -27,9 +27,19 @@ _RADII: Final = (4.0, 8.0)
 _FAINT: Final = 0.25
 _CAPTION: Final = 30
 _WORDS: Final = 34
+"""Of an edit below a tile, signs."""
+_NAMES: Final = 24
+"""Likewise beside a film."""
+_LINES: Final = 10
 
 
-def draw_strip(editor: Editor, edits: Sequence[Edit], image: Array, title: str) -> Sheet:
+def draw_strip(
+    editor: Editor,
+    edits: Sequence[Edit],
+    image: Array,
+    title: str,
+    other: Array | None = None,
+) -> Sheet:
     """The picture, what the method makes of it, and what it is after each edit.
 
     Below every picture stands the same one with its particles and their numbers; what the last
@@ -40,6 +50,7 @@ def draw_strip(editor: Editor, edits: Sequence[Edit], image: Array, title: str) 
         edits: in their order; none for the particles alone.
         image: the picture, (H, W, C) uint8.
         title: says which method it is.
+        other: the editor's other picture, likewise, if it has one.
     """
     tile = tile_size(image.shape[:2])
     states = [editor.paint(edits[:done]) for done in range(len(edits) + 1)]
@@ -48,9 +59,16 @@ def draw_strip(editor: Editor, edits: Sequence[Edit], image: Array, title: str) 
         ("picture", image, editor.original, None)
     ]
     shown += [
-        (_short("painted again" if edit is None else str(edit)), as_bytes(made)[0], particles, edit)
+        (
+            _short("painted again" if edit is None else str(edit), _WORDS),
+            as_bytes(made)[0],
+            particles,
+            edit,
+        )
         for edit, (particles, made) in zip([None, *edits], states, strict=True)
     ]
+    if other is not None and editor.other is not None:
+        shown.insert(1, ("other picture", other, editor.other.particles, None))
     columns = min(COLUMNS, len(shown))
     sheet = Sheet(
         "Particles, moved and changed" if edits else "Particles of a picture",
@@ -70,13 +88,14 @@ def draw_strip(editor: Editor, edits: Sequence[Edit], image: Array, title: str) 
     return sheet
 
 
-def scene(editor: Editor, edits: Sequence[Edit], image: Array) -> Scene:
+def scene(editor: Editor, edits: Sequence[Edit], image: Array, other: Array | None = None) -> Scene:
     """A film: the picture, what it becomes, and its particles on the way.
 
     Args:
         editor: of the picture.
         edits: one at least.
         image: the picture, (H, W, C) uint8.
+        other: another that edits speak of, likewise.
     """
     tile = tile_size(image.shape[:2])
     radii = _Radii(editor.original)
@@ -86,13 +105,14 @@ def scene(editor: Editor, edits: Sequence[Edit], image: Array) -> Scene:
         painted.append(large)
         with_marks.append(marked(large, particles, edits[under_way], radii))
     moving = np.stack(painted)
-    still = np.broadcast_to(enlarged(image, tile), moving.shape)
+    still = {"picture": image} | ({} if other is None else {"other picture": other})
+    clips = [np.broadcast_to(enlarged(one, tile), moving.shape) for one in still.values()]
     return Scene(
         "Particles, moved and changed",
         [("painted", moving), ("particles", np.stack(with_marks))],
-        [[still, moving, np.stack(with_marks)]],
-        [""],
-        ["picture", "painted", "particles"],
+        [[*clips, moving, np.stack(with_marks)]],
+        ["\n".join(_short(str(edit), _NAMES) for edit in edits[:_LINES])],
+        [*still, "painted", "particles"],
     )
 
 
@@ -162,5 +182,5 @@ def _rgb(colour: str, alpha: int) -> tuple[int, ...]:
     return (*(int(colour[place : place + 2], 16) for place in (1, 3, 5)), alpha)
 
 
-def _short(words: str) -> str:
-    return words if len(words) <= _WORDS else f"{words[: _WORDS - 1]}…"
+def _short(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"

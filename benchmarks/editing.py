@@ -58,6 +58,13 @@ class Pictures:
     root: Path | None = None
     cache_dir: Path | None = None
 
+    @property
+    def words(self) -> str:
+        """Which picture it is, in words."""
+        if self.image is not None:
+            return self.image.name
+        return f"test picture {self.index}{f' of {self.dataset}' if self.dataset else ''}"
+
 
 def edit(
     checkpoint: Path,
@@ -97,12 +104,12 @@ def edit(
         method, as_batch(method, image[None]), None if other is None else _one(method, other)
     )
     title = type(method).__name__ if trained.cell is None else cell_title(trained.cell)
-    title = f"{title}  ·  after epoch {trained.epochs}"
+    title = f"{title}  ·  after epoch {trained.epochs}  ·  {wanted.words}"
     out = Console()
     if not edits:
         out.print(_listed(editor))
     for output in outputs:
-        _write(output, editor, edits, image, title)
+        _write(output, editor, edits, (image, other), title)
         out.print(str(output), markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -119,15 +126,22 @@ def _check_output(output: Path, edits: Sequence[Edit]) -> None:
         raise ValueError(f"{output}: there is nothing to tell without an edit; give one by --edit")
 
 
-def _write(output: Path, editor: Editor, edits: list[Edit], image: Array, title: str) -> None:
+def _write(
+    output: Path,
+    editor: Editor,
+    edits: list[Edit],
+    pictures: tuple[Array, Array | None],
+    title: str,
+) -> None:
     ending = output.suffix.lower()
+    image, other = pictures
     if ending == ".json":
         editor.paint(edits)  # what cannot be done is no script
         write_json(output, as_data(edits))
     elif ending in FILMS:
-        FILMS[ending](output, scene(editor, edits, image).frames(title))
+        FILMS[ending](output, scene(editor, edits, image, other).frames(title))
     else:
-        draw_strip(editor, edits, image, title).save(output)
+        draw_strip(editor, edits, image, title, other).save(output)
 
 
 def _pictures(trained: Trained, wanted: Pictures) -> tuple[Array, Array | None]:
@@ -199,7 +213,7 @@ def _listed(editor: Editor) -> Table:
         "particle": [str(number) for number in range(found.position.shape[1])],
         "x": _decimals(found.position[0, :, 0]),
         "y": _decimals(found.position[0, :, 1]),
-        "deviation": _decimals((found.log_variance[0].mean(-1) / 2).exp()),
+        "deviation": [f"{one:.2g}" for one in (found.log_variance[0].mean(-1) / 2).exp().tolist()],
     }
     if "size" in painted:
         sides = zip(*(_decimals(found.size[0, :, side]) for side in (0, 1)), strict=True)

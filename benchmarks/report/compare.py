@@ -78,8 +78,9 @@ def _change(
     compared = compare(before, after)
     gap = compared.right - compared.left
     outcome: Outcome
+    basis = compared.basis
     if before.values == after.values:
-        outcome = "equal"
+        outcome, basis = "equal", ""
     elif compared.difference is None:
         outcome = "noise unknown"
     else:
@@ -95,6 +96,6 @@ def _change(
         now,
         f"{sign}{info.format(gap)}",
         outcome,
-        compared.basis,
+        basis,
         settings,
     )

@@ -69,7 +69,7 @@ def render(found: Collected) -> str:
         (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
     tables = list(dict.fromkeys(section.spec.table for section in found.sections))
-    return _template().render(
+    text: str = _template().render(
         title=f"whatwhere: {', '.join(tables)}",
         subtitle=(
             f"{len(cells)} cells of {' and '.join(folders)}, the last one measured "
@@ -84,6 +84,7 @@ def render(found: Collected) -> str:
         script_hash=_hash(script),
         footer=FOOTER,
     )
+    return text
 
 
 def _hash(text: str) -> str:

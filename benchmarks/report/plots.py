@@ -112,8 +112,11 @@ def curve_plot(term: str, stages: Mapping[str, tuple[Array, Array]]) -> Markup |
     ranging = [values for stage, (_, values) in shown.items() if stage != "batch"]
     every = np.concatenate(ranging or [values for _, values in shown.values()])
     low, high = float(every.min()), float(every.max())
-    high = high if high > low else low + max(abs(low), 1.0) * _MARGIN
+    if high == low:  # a line in the middle
+        room = max(abs(low), 1.0) * _MARGIN
+        low, high = low - room, high + room
     last = max(float(epochs[-1]) for epochs, _ in shown.values())
+    length = f"{last:g} epoch{'' if last == 1 else 's'}"
     parts = ['<line class="grid" x1="0" x2="100" y1="50" y2="50"/>']
     for stage, (epochs, values) in shown.items():
         x = 100 * epochs / max(last, 1e-9)
@@ -123,7 +126,7 @@ def curve_plot(term: str, stages: Mapping[str, tuple[Array, Array]]) -> Markup |
             parts.append(f'<line class="{stage}" x1="0" x2="100" y1="{y[0]:.1f}" y2="{y[0]:.1f}"/>')
         else:
             parts.append(f'<polyline class="{stage}" points="{points}"/>')
-    told = f"{term}: from {_number(high)} to {_number(low)} over {last:g} epochs"
+    told = f"{term}: from {_number(high)} to {_number(low)} over {length}"
     drawn = (
         f'<svg class="curve" viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         f"aria-label={quoteattr(told)}>{''.join(parts)}</svg>"
@@ -132,7 +135,7 @@ def curve_plot(term: str, stages: Mapping[str, tuple[Array, Array]]) -> Markup |
         f'<figure class="curve"><figcaption>{escape(term)}</figcaption>'
         f'<span class="high">{escape(_number(high))}</span>{drawn}'
         f'<span class="low">{escape(_number(low))}</span>'
-        f'<span class="end">{last:g} epochs</span></figure>'
+        f'<span class="end">{length}</span></figure>'
     )
 
 
@@ -190,4 +193,4 @@ def _ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    return f"{value:.3g}"

@@ -262,3 +262,14 @@ def test_a_strip_and_a_film_show_what_was_done(editor):
     assert np.abs(shown - after.permute(1, 2, 0).numpy()).mean() < 0.02
     film = scene(editor, edits[:1], image)
     assert [clip.shape for clip in film.film[0]] == [(REST + STEPS + REST, 256, 256, 3)] * 3
+
+
+def test_another_picture_is_shown_beside_the_first():
+    editor = opened(torch.ones(1, 3, SIZE, SIZE))
+    edits = [parse_edit("interpolate")]
+    image, other = np.full((SIZE, SIZE, 3), 102, np.uint8), np.full((SIZE, SIZE, 3), 255, np.uint8)
+    words = [text.get_text() for text in draw_strip(editor, edits, image, "", other).figure.texts]
+    assert words[2:] == ["picture", "other picture", "painted again", "interpolate"]
+    film = scene(editor, edits, image, other)
+    assert film.columns == ["picture", "other picture", "painted", "particles"]
+    assert (film.film[0][1] == 255).all() and film.rows == ["interpolate"]

@@ -300,10 +300,10 @@ def test_folders_are_called_by_what_tells_them_apart(tmp_path):
 
 
 def test_pictures_shrink_until_they_fit_and_else_are_counted(tmp_path):
-    files = [picture(tmp_path / f"{name}.png", (1600, 900)) for name in "abc"]
+    files = [picture(tmp_path / f"{name}.png", (1400, 300)) for name in "abc"]
     (tmp_path / "broken.png").write_bytes(b"no")
     full, problems = embed([files[0], tmp_path / "broken.png"])
-    assert full[files[0]].width == 1100 and full[files[0]].height == round(900 * 1100 / 1600)
+    assert full[files[0]].width == 1100 and full[files[0]].height == round(300 * 1100 / 1400)
     assert len(problems) == 1 and "broken.png is no picture" in problems[0]
     size = len(base64.b64decode(full[files[0]].address.partition(",")[2]))
     smaller, problems = embed(files, limit=int(1.5 * size))
@@ -311,7 +311,7 @@ def test_pictures_shrink_until_they_fit_and_else_are_counted(tmp_path):
     assert NARROWEST <= smaller[files[0]].width < 1100
     total = sum(len(base64.b64decode(p.address.partition(",")[2])) for p in smaller.values())
     assert 0.5 * size < total <= 1.5 * size
-    few, problems = embed(files, limit=int(0.3 * size))
+    few, problems = embed(files, limit=int(0.05 * size))
     assert list(few) == files[: len(few)] and len(few) < 3
     assert f"{3 - len(few)} of 3 pictures are left out" in problems[0]
 
