@@ -149,8 +149,8 @@ def _pane(
     stale = len(cells) - len(current)
     if not current:
         found.problems.append(
-            f"{name}: all {stale} cells of table '{spec.table}' ({cells[0].budget}, "
-            f"{cells[0].source}) were measured by another state of its specification; run it again"
+            f"{name}: every cell of table '{spec.table}' ({cells[0].budget}, {cells[0].source}), "
+            f"{stale} in all, was measured by another state of its specification; run it again"
         )
         return None
     try:
