@@ -92,9 +92,7 @@ def row_plot(item: TableRow, info: MetricInfo, scale: Scale) -> Markup:
 
 def axis(info: MetricInfo, scale: Scale) -> Markup:
     """The line of numbers below the rows."""
-    parts = [
-        f'<text x="{scale(tick)}" y="14">{escape(_number(tick))}</text>' for tick in scale.ticks
-    ]
+    parts = [f'<text x="{scale(tick)}" y="14">{tick:.6g}</text>' for tick in scale.ticks]
     return _svg(parts, "axis", 20, f"from {info.format(scale.low)} to {info.format(scale.high)}")
 
 
@@ -193,4 +191,5 @@ def _ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    """Three digits, and all of those before the point where they are few."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

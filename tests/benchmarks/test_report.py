@@ -379,3 +379,11 @@ def test_the_same_results_give_the_same_page(spec, results, tmp_path):
     sizes = [write_page(collect([results], [spec[1]]), tmp_path / name) for name in ("a", "b")]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sizes == [(tmp_path / "a").stat().st_size] * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(1597.4, "1597"), (0.0029874, "0.00299"), (-530.2, "-530"), (2e7, "2e+07")]
+)
+def test_ends_of_curves_are_short(value, words):
+    drawn = str(curve_plot("loss", {"train": (np.array([1.0, 2.0]), np.array([value, 0.0]))}))
+    assert f">{words}</span>" in drawn and "2 epochs" in drawn
