@@ -25,7 +25,7 @@ BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench-% table-% check-% accept-% smoke test lint format types perf clean
+.PHONY: help install bench-% table-% check-% accept-% report smoke test lint format types perf clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ table-%: $(STAMP) ## Print a table from the cells that are there: make table-maf
 
 check-%: $(STAMP) ## Compare a table with its baseline: make check-mafl
 	@$(BIN)/whatwhere check $* $(COMMON)
+
+report: $(STAMP) ## Write a page of all results to look at, results/report.html
+	@$(BIN)/whatwhere report --results $(RESULTS) -o $(RESULTS)/report.html
 
 accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..."
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from benchmarks import cli_looking
+from benchmarks.cli_options import (
+    RESULTS,
+    BaselinesOption,
+    BudgetOption,
+    CacheOption,
+    DeviceOption,
+    ResultsOption,
+    RootOption,
+    SourceName,
+    SourceOption,
+    TableArgument,
+    Wandb,
+    WandbOption,
+)
 
 if TYPE_CHECKING:
     from benchmarks.bench import Choice
@@ -26,40 +41,10 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The user's own copies of datasets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
+app.command()(cli_looking.report)
 
 DEBUG_VARIABLE = "WHATWHERE_DEBUG"
-
-
-class SourceName(StrEnum):
-    """Where pictures come from."""
-
-    standin = "standin"
-    real = "real"
-
-
-class Wandb(StrEnum):
-    """Whether Weights & Biases records the runs."""
-
-    off = "off"
-    offline = "offline"
-    online = "online"
-
-
-TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
-BudgetOption = Annotated[str, typer.Option("--budget", help="smoke, quick or full.")]
-SourceOption = Annotated[SourceName, typer.Option("--source", help="Stand-in or real data.")]
-RootOption = Annotated[
-    Path | None, typer.Option("--data-root", help="Folder of your copy (source real).")
-]
-CacheOption = Annotated[
-    Path | None, typer.Option("--cache-dir", help="Where prepared data is kept.")
-]
-ResultsOption = Annotated[Path, typer.Option("--results", help="The results folder.")]
-WandbOption = Annotated[Wandb, typer.Option("--wandb", help="Record runs with W&B.")]
-BaselinesOption = Annotated[
-    Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
-]
-RESULTS = Path("results")
 
 
 @app.command()
@@ -159,7 +144,7 @@ def cell(
     data_root: RootOption = None,
     cache_dir: CacheOption = None,
     results: ResultsOption = RESULTS,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    device: DeviceOption = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     wandb: WandbOption = Wandb.off,
     save_seconds: Annotated[
@@ -208,7 +193,7 @@ def pictures(
     points: Annotated[int, typer.Option(min=2, help="Pictures of a basis function.")] = 10,
     data_root: RootOption = None,
     cache_dir: CacheOption = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    device: DeviceOption = "cpu",
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the pictures.")] = Path(
         "pictures"
     ),

@@ -56,8 +56,14 @@ def draw_sparsification(scored: ProtocolResult, title: str) -> Sheet | None:
     return sheet
 
 
-def draw_curves(rows: Sequence[Mapping[str, float]], title: str) -> Sheet | None:
-    """Training and validation losses over epochs, one diagram a term."""
+def learning_curves(
+    rows: Sequence[Mapping[str, float]],
+) -> dict[str, dict[str, tuple[Array, Array]]]:
+    """Every loss over epochs, of the rows of a ``metrics.jsonl``.
+
+    Returns:
+        Term -> ``train``, ``val`` or ``batch`` -> epochs and values.
+    """
     ends = {row["step"]: row["epoch"] + 1 for row in rows if "train/loss_step" not in row}
     terms: dict[str, dict[str, tuple[Array, Array]]] = {}
     for key in {key for row in rows for key in row if key.startswith(("train/", "val/"))}:
@@ -74,6 +80,12 @@ def draw_curves(rows: Sequence[Mapping[str, float]], title: str) -> Sheet | None
         else:
             steps = np.array([ends[step] for step in steps], dtype=float)
         terms.setdefault(term, {})[stage] = (steps, values)
+    return terms
+
+
+def draw_curves(rows: Sequence[Mapping[str, float]], title: str) -> Sheet | None:
+    """Training and validation losses over epochs, one diagram a term."""
+    terms = learning_curves(rows)
     if not terms:
         return None
     names = sorted(terms, key=lambda term: (term != "loss", term))

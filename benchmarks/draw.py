@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import samples
-from benchmarks.build import build_modules, fingerprint
 from benchmarks.devices import check_device
 from benchmarks.pictures import cell_title, draw_cell
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.trained import Trained, load_trained
+from benchmarks.trained_data import cell_data, own_pictures
 
 
 def draw(
@@ -81,38 +81,8 @@ def _samples(
     root: Path | None,
     cache_dir: Path | None,
 ) -> samples.Samples | None:
-    cell, settings = trained.cell, trained.method.hparams
     if images:
-        if "image_size" not in settings:
-            raise ValueError(
-                f"{type(trained.method).__name__} does not say its image_size, so pictures cannot "
-                "be cut for it"
-            )
-        return samples.of_files(
-            images,
-            driver,
-            size=settings["image_size"],
-            channels=settings.get("image_channels", 3),
-        )
-    if cell is None:
+        return own_pictures(trained, images, driver)
+    if trained.cell is None:
         return None
-    if cell.source == "real" and root is None:
-        raise ValueError(
-            "the cell is of real data: --data-root FOLDER for its test pictures, or --images"
-        )
-    modules = build_modules(
-        cell.datasets,
-        source=cell.source,
-        root=None if root is None else str(root),
-        cache_dir=None if cache_dir is None else str(cache_dir),
-        seed=cell.seed,
-    )
-    found = fingerprint(modules)
-    if found != cell.data_fingerprint:
-        raise ValueError(
-            f"the data has fingerprint {found}, the cell was trained on {cell.data_fingerprint}: "
-            "what is a test picture now may have been learned from. Give pictures by --images"
-        )
-    modules[0].prepare_data()
-    modules[0].setup("test")
-    return samples.of_data(modules[0], trained.method)
+    return samples.of_data(cell_data(trained, root, cache_dir), trained.method)

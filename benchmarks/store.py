@@ -154,18 +154,8 @@ class Store:
             result = read_cell(path)
             if (result.budget, result.source) != (budget, source):
                 continue
-            wanted = None
-            if result.row in order:
-                planned = resolve_cell(
-                    spec,
-                    result.row,
-                    seed=result.seed,
-                    budget=budget,
-                    source=source,
-                    data_fingerprint=fingerprint or result.data_fingerprint,
-                )
-                wanted = settle(planned).cell_id
-            (current if result.cell_id == wanted else stale).append(result)
+            fits = is_current(spec, result, fingerprint=fingerprint, settle=settle)
+            (current if fits else stale).append(result)
         seen: dict[tuple[str, int], str] = {}
         for result in current:
             other = seen.setdefault((result.row, result.seed), result.data_fingerprint)
@@ -177,6 +167,27 @@ class Store:
                 )
         current.sort(key=lambda result: (order[result.row], result.seed))
         return current, stale
+
+
+def is_current(
+    spec: Spec,
+    result: CellResult,
+    *,
+    fingerprint: str | None = None,
+    settle: Callable[[CellSpec], CellSpec] = lambda cell: cell,
+) -> bool:
+    """Whether a table, as it is specified now, would run this very cell; arguments as above."""
+    if result.row not in runnable_rows(spec) or result.budget not in spec.budgets:
+        return False
+    planned = resolve_cell(
+        spec,
+        result.row,
+        seed=result.seed,
+        budget=result.budget,
+        source=result.source,
+        data_fingerprint=fingerprint or result.data_fingerprint,
+    )
+    return settle(planned).cell_id == result.cell_id
 
 
 def read_cell(path: Path) -> CellResult:

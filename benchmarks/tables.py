@@ -58,9 +58,9 @@ def write_tables(spec: Spec, cells: Sequence[CellResult], out_dir: Path) -> dict
 
 def _write(data: TableData, fmt: str) -> str:
     if fmt == "md":
-        return doc.to_markdown(_document(data))
+        return doc.to_markdown(document(data))
     if fmt == "tex":
-        return doc.to_latex(_document(data))
+        return doc.to_latex(document(data))
     if fmt == "csv":
         return to_csv(data)
     if fmt == "json":
@@ -80,7 +80,8 @@ class _Notes:
         return doc.mark(str(self.words.index(words) + 1))
 
 
-def _document(data: TableData) -> list[Block]:
+def document(data: TableData) -> list[Block]:
+    """A table with its footnotes, findings and claims, for any writer of documents."""
     notes = _Notes()
     header: list[Text] = [text("row")]
     for info in data.columns:

@@ -1,0 +1,42 @@
+"""Options that several commands share; light to import, for ``--help`` must be quick."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class SourceName(StrEnum):
+    """Where pictures come from."""
+
+    standin = "standin"
+    real = "real"
+
+
+class Wandb(StrEnum):
+    """Whether Weights & Biases records the runs."""
+
+    off = "off"
+    offline = "offline"
+    online = "online"
+
+
+TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
+BudgetOption = Annotated[str, typer.Option("--budget", help="smoke, quick or full.")]
+SourceOption = Annotated[SourceName, typer.Option("--source", help="Stand-in or real data.")]
+RootOption = Annotated[
+    Path | None, typer.Option("--data-root", help="Folder of your copy (source real).")
+]
+CacheOption = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Where prepared data is kept.")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="The results folder.")]
+WandbOption = Annotated[Wandb, typer.Option("--wandb", help="Record runs with W&B.")]
+BaselinesOption = Annotated[
+    Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")]
+RESULTS = Path("results")
