@@ -28,6 +28,7 @@ METHODS: Final[dict[str, str]] = {
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "dense_dae": "lightning_modules.dense_dae.module:DenseDAE",
+    "dense_embedding": "lightning_modules.dense_embedding.module:DenseEmbedding",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "ddr": "lightning_modules.ddr.module:DDR",
     "sequential_vae": "lightning_modules.ddr.baselines:SequentialVAE",
