@@ -40,6 +40,7 @@ METHODS: Final[dict[str, str]] = {
     "picture_pca": "lightning_modules.controls.memory:PicturePCA",
     "zero_field": "lightning_modules.controls.anchors:ZeroField",
     "grey_pixels": "lightning_modules.controls.anchors:GreyPixels",
+    "frozen_backbone": "lightning_modules.controls.backbones:FrozenBackbone",
     "supervised_landmarks": "lightning_modules.controls.anchors:SupervisedLandmarks",
     "clip_pixels": "lightning_modules.controls.clips:ClipPixels",
     "clip_first_frame": "lightning_modules.controls.clips:ClipFirstFrame",
