@@ -92,6 +92,8 @@ class DataModule(pl.LightningDataModule):
     splits: ClassVar[tuple[str, ...]]
     training_split: ClassVar[str]
     validation_split: ClassVar[str]
+    labels: ClassVar[frozenset[str]] = frozenset()
+    """Batch keys of labels that every copy has, and the stand-in, for all of its test pictures."""
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Words for the values of a label, by batch key, where it counts kinds of things."""
     unit: Unit = "pictures"

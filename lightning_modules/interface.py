@@ -306,6 +306,8 @@ class Method(pl.LightningModule):
     checkpoints load with ``weights_only=True``), builds its networks, and implements `losses`
     and `configure_optimizers`.
 
+    ``learns_from`` are keys of labels that its training batches have to hold.
+
     ``trains_on`` names the split it is trained on where that is not the dataset's own choice: only
     supervised anchors have a reason to. ``sees`` says whether its batches hold ``image`` or
     ``clip``. ``pairs`` is for methods that cannot learn but from two warped views of a picture.
@@ -313,6 +315,7 @@ class Method(pl.LightningModule):
     training batches hold; 0 for clips as the dataset shows them.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset()
     trains_on: ClassVar[str | None] = None
     sees: ClassVar[Unit] = "pictures"
     pairs: ClassVar[bool] = False

@@ -61,13 +61,13 @@ class VirtualKeypoints(nn.Module):
     def points(self, maps: Tensor) -> Tensor:
         """Virtual keypoints (B, L * POINTS, 2) of vectors (B, C, h, w)."""
         found = (SHARPNESS * self.vectors @ maps.flatten(2)).softmax(-1)
-        found = found.unflatten(-1, maps.shape[-2:])
+        found = found.view(*found.shape[:2], *maps.shape[-2:])
         y, x = (pixel_centres(side, like=maps) for side in maps.shape[-2:])
         return torch.stack([found.sum(-2) @ x, found.sum(-1) @ y], -1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Landmarks."""
-        own = self.points(maps).unflatten(1, (-1, POINTS)).flatten(2)  # (B, L, 2 POINTS)
+        own = self.points(maps).view(len(maps), -1, 2 * POINTS)  # (B, L, 2 POINTS)
         return torch.einsum("bln,lnk->blk", own, self.weights)
 
 

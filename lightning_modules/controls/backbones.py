@@ -101,16 +101,16 @@ class FrozenBackbone(Untrained):
         seen = (image - self.mean) / self.deviation
         seen = F.interpolate(seen, scale_factor=self.enlarge, mode="bilinear", align_corners=False)
         if self.stages:
-            (found,) = self.network.forward_intermediates(
+            # timm's own; torch types every attribute of a module as a tensor or a module.
+            intermediates: Any = self.network.forward_intermediates
+            (found,) = intermediates(
                 seen, indices=[int(self.layer)], intermediates_only=True, output_fmt="NCHW"
             )
         else:
             found = self.network(seen)["maps"]
         maps: Tensor = found
         if maps.ndim != 4:
-            raise ValueError(
-                f"layer '{self.layer}' gives {list(maps.shape)}, not maps (B, C, h, w)"
-            )
+            raise ValueError(f"layer '{self.layer}' gives {list(maps.shape)}, no maps (B, C, h, w)")
         return maps
 
 

@@ -75,7 +75,7 @@ class DenseDAE(Method):
             )
         )
         self.variation_weight, self.bias_weight = variation_weight, bias_weight
-        self.learning_rate, self.betas, self.schedule = learning_rate, tuple(betas), schedule
+        self.learning_rate, self.betas, self.schedule = learning_rate, betas, schedule
 
     def encode(self, image: Tensor) -> Codes:
         """Code of the warp as *where*, that of the texture as *what*; all in [-1, 1]."""

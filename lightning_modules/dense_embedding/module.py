@@ -63,7 +63,7 @@ class DenseEmbedding(Method):
         self.save_hyperparameters()
         self.network = SmallNet(dim, channels, image_channels)
         self.exchange, self.every, self.jitter = exchange, every, jitter
-        self.half = image_size / 2
+        self.pixels = image_size / 2
         self.learning_rate, self.schedule = learning_rate, schedule
         self.milestones, self.gamma = list(milestones), gamma
 
@@ -99,9 +99,9 @@ class DenseEmbedding(Method):
             vectors = exchanged(vectors, ours.roll(-1, 0).flatten(2).mT)
         loss = misplaced(
             vectors,
-            source[..., few, few].flatten(2).mT * self.half,
+            source[..., few, few].flatten(2).mT * self.pixels,
             theirs.flatten(2).mT,
-            where * self.half,
+            where * self.pixels,
         )
         return {"loss": loss}
 

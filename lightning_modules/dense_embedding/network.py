@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Final
 
-from torch import Tensor, nn
+from torch import nn
 
 _KERNELS: Final = (5, 5, 5, 3, 3)
 _DILATIONS: Final = (1, 1, 2, 4, 2)
@@ -53,8 +53,3 @@ class SmallNet(nn.Sequential):
             if isinstance(layer, nn.Conv2d):
                 nn.init.xavier_uniform_(layer.weight)
         super().__init__(*layers)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Vectors of a picture."""
-        found: Tensor = super().forward(image)
-        return found
