@@ -24,7 +24,7 @@ class DenseDAE(Method):
     Args:
         image_size: side of the picture, pixels.
         image_channels: 3 for colour, 1 for grey.
-        channels: of the encoder's maps, see `Shape`; and so the arguments up to ``affine``.
+        channels: of the encoder's maps, see `Shape`; and so the arguments up to ``code_gain``.
         depths: convolutions of its dense blocks.
         code_dim: length of the code before it is parted.
         where_dim: length of the warp's code.
@@ -32,6 +32,7 @@ class DenseDAE(Method):
         blocks: ``dense``, ``dense_as_released`` or ``plain``.
         norm: ``instance`` or ``batch``.
         affine: let an affine map follow the integrated field (paper; not in its code).
+        code_gain: of the first weights that make codes.
         variation_weight: of the field's total variation, summed over a picture.
         bias_weight: of the batch's mean field.
         learning_rate: of Adam.
@@ -52,6 +53,7 @@ class DenseDAE(Method):
         blocks: Blocks = "dense",
         norm: Norm = "instance",
         affine: bool = False,
+        code_gain: float = 1.0,
         variation_weight: float = 1e-4,
         bias_weight: float = 1e-2,
         learning_rate: float = 2e-4,
@@ -72,6 +74,7 @@ class DenseDAE(Method):
                 blocks=blocks,
                 norm=norm,
                 affine=affine,
+                code_gain=code_gain,
             )
         )
         self.variation_weight, self.bias_weight = variation_weight, bias_weight

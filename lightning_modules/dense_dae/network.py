@@ -56,6 +56,9 @@ class Shape:
             ``plain`` for the released code's network without such blocks.
         norm: ``instance`` or ``batch``; both were released.
         affine: let an affine map follow the integrated field.
+        code_gain: multiplies the first weights of the layers that make codes. With 1 (code) the
+            numbers of a code differ by some thousandths from picture to picture, and it takes
+            thousands of steps until anything hangs on them.
     """
 
     image_size: int = 64
@@ -68,6 +71,7 @@ class Shape:
     blocks: Blocks = "dense"
     norm: Norm = "instance"
     affine: bool = False
+    code_gain: float = 1.0
 
     def __post_init__(self) -> None:
         reach = _SIDE * 2 ** len(self.channels)
@@ -202,6 +206,9 @@ class DeformingAutoencoder(nn.Module):
         )
         self.warp = Decoder(shape, shape.where_dim, 2, nn.Tanh, nn.Sigmoid())
         self.apply(_initialise)
+        last = [layer for layer in self.encoder if isinstance(layer, nn.Conv2d)][-1]
+        for layer in (last, self.what, self.where):
+            layer.weight.data.mul_(shape.code_gain)
         self.affine = nn.Linear(shape.code_dim, _AFFINE) if shape.affine else None
         if self.affine is not None:
             nn.init.zeros_(self.affine.weight)

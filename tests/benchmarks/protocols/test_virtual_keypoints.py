@@ -12,7 +12,7 @@ from lightning_modules.interface import Method
 from tests.benchmarks.protocols.test_field import Data, Zero
 
 CPU = torch.device("cpu")
-GOLDEN = 3.572357
+GOLDEN = 4.595775
 
 
 class Moves(Method):
