@@ -6,6 +6,7 @@ import torch
 
 from benchmarks.build import check_arguments
 from benchmarks.matrix import NEEDS, Needs, Square, draw, squares, trainable
+from benchmarks.protocols import field, virtual_keypoints
 from benchmarks.protocols.interface import PROTOCOLS, load_protocol
 from benchmarks.specs import load_spec, table_ids
 from datamodules import registry as datasets
@@ -110,7 +111,7 @@ class Made:
 
     def __init__(self):
         rng = np.random.default_rng(0)
-        n = 60
+        n = 30
         eyes = np.array([[-0.4, -0.2], [0.4, -0.2], [0.0, 0.1], [-0.3, 0.5], [0.3, 0.5]])
         self.set = ArrayDataset(
             rng.integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8),
@@ -153,7 +154,9 @@ def picture_squares():
 
 
 @pytest.mark.parametrize(("method", "protocol"), picture_squares())
-def test_every_square_of_pictures_is_scored(method, protocol):
+def test_every_square_of_pictures_is_scored(method, protocol, monkeypatch):
+    monkeypatch.setattr(field, "EPOCHS", 2)
+    monkeypatch.setattr(virtual_keypoints, "EPOCHS", 1)
     arguments = SMALL.get(method, {}) | {"image_size": SIZE}
     if method == "dlp":
         arguments["n_keypoints"] = 8
