@@ -37,6 +37,8 @@ class DenseDAE(Method):
         bias_weight: of the batch's mean field.
         learning_rate: of Adam.
         betas: of Adam.
+        template: share of the first training in which all textures of a batch are painted from the
+            mean of their codes, so that the field has to tell faces apart (code: 0).
         schedule: ``constant`` (code), or ``trapezoid``: constant, then linear to zero over the last
             fifth of the run.
     """
@@ -58,6 +60,7 @@ class DenseDAE(Method):
         bias_weight: float = 1e-2,
         learning_rate: float = 2e-4,
         betas: tuple[float, float] = (0.5, 0.999),
+        template: float = 0.0,
         schedule: Literal["constant", "trapezoid"] = "constant",
     ) -> None:
         super().__init__()
@@ -78,6 +81,7 @@ class DenseDAE(Method):
             )
         )
         self.variation_weight, self.bias_weight = variation_weight, bias_weight
+        self.template = template
         self.learning_rate, self.betas, self.schedule = learning_rate, betas, schedule
 
     def encode(self, image: Tensor) -> Codes:
@@ -109,7 +113,10 @@ class DenseDAE(Method):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The weighted sum of all terms; the terms; and what tells whether the field works."""
         image = batch["image"]
-        painted = self.paint(self.encode(image))
+        codes = self.encode(image)
+        if self.in_template():
+            codes = codes._replace(what=codes.what.mean(0, keepdim=True).expand_as(codes.what))
+        painted = self.paint(codes)
         found = terms(painted, image)
         loss = (
             found["absolute"]
@@ -122,6 +129,16 @@ class DenseDAE(Method):
             **found,
             **watched_field(painted.canonical, painted.displacement, image),
         }
+
+    def in_template(self) -> bool:
+        """Whether training is still in its first part, see ``template``."""
+        if not (self.template and self.training):
+            return False
+        return self.global_step < self.template * self.trainer.estimated_stepping_batches
+
+    def begin_finetuning(self) -> None:
+        """No template again: the pictures' own looks from the start."""
+        self.template = 0.0
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam."""

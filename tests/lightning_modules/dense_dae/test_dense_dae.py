@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -51,6 +53,32 @@ def test_the_loss_is_the_weighted_sum_of_its_terms(method):
     found = method.losses({"image": torch.rand(4, 3, 16, 16)})
     expected = found["absolute"] + 1e-4 * found["variation"] + 1e-2 * found["bias"]
     torch.testing.assert_close(found["loss"], expected)
+
+
+def test_while_there_is_a_template_textures_do_not_differ(method, monkeypatch):
+    image = torch.rand(4, 3, 16, 16)
+    seen = []
+    paint = method.paint
+    monkeypatch.setattr(method, "paint", lambda codes: seen.append(codes.what) or paint(codes))
+    monkeypatch.setattr(method, "in_template", lambda: True)
+    method.losses({"image": image})
+    assert torch.equal(seen[0], seen[0][:1].expand_as(seen[0]))
+    torch.testing.assert_close(seen[0].mean(0), method.encode(image).what.mean(0))
+    assert seen[0].std(0).max() == 0 < method.encode(image).what.std(0).max()
+
+
+@pytest.mark.parametrize(
+    ("step", "training", "inside"), [(0, 1, 1), (3, 1, 1), (4, 1, 0), (0, 0, 0)]
+)
+def test_the_template_lasts_a_share_of_the_first_training(monkeypatch, step, training, inside):
+    method = DenseDAE(**SMALL, template=0.4).train(bool(training))
+    monkeypatch.setattr(DenseDAE, "global_step", step)
+    monkeypatch.setattr(
+        DenseDAE, "trainer", SimpleNamespace(estimated_stepping_batches=10), raising=False
+    )
+    assert method.in_template() == bool(inside)
+    method.begin_finetuning()
+    assert not method.in_template()
 
 
 def test_it_learns_to_move_an_edge():
