@@ -215,6 +215,7 @@ class _Attempt:
         of_row = None if stage.data else self.cell.train_on
         data.train_on(of_row or method.trains_on)
         data.hand_out(method.sees, draw=method.draws)
+        data.pairs = data.pairs or method.pairs
         done = 0
         if found is not None:
             done = checkpoints.check_owner(found, self.cell.cell_id)["epoch"] + 1

@@ -219,11 +219,19 @@ def pictures(
 @app.command("list")
 def list_command(
     table: Annotated[str | None, typer.Argument(help="Only this table's rows.")] = None,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Which protocols score which method on which dataset.")
+    ] = False,
 ) -> None:
-    """Show methods, datasets, tables and rows."""
+    """Show methods, datasets, tables and rows; or what goes with what."""
     from benchmarks.specs import load_spec, table_ids
 
     out = Console()
+    if matrix:
+        from benchmarks.matrix import draw
+
+        out.print(draw(), soft_wrap=True, highlight=False, markup=False)
+        return
     if table is None:
         from datamodules import registry as datasets
         from lightning_modules import registry as methods

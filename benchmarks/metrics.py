@@ -143,6 +143,15 @@ METRICS: Final[dict[str, MetricInfo]] = {
             2,
             "Landmark error over the distance of the eyes; a small network on the dense field.",
         ),
+        # Protocol `virtual_keypoints`, for methods of `field` that have vectors.
+        MetricInfo(
+            "nme_virtual",
+            "NME virtual",
+            "%",
+            "lower",
+            2,
+            "Landmark error over the distance of the eyes; virtual keypoints in dense vectors.",
+        ),
         # Protocol `reconstruction`.
         _sse("msre", "MSRE", "the five views, each as much as another; without views, over all"),
         _sse("msre_m30", "-30°", "pictures turned by -30 degrees"),

@@ -42,6 +42,7 @@ from benchmarks.diagrams import draw_curves, draw_sparsification
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.samples import Samples
 from benchmarks.schema import CellSpec
+from benchmarks.vector_pictures import draw_vectors
 from benchmarks.view_pictures import draw_covariance, draw_turning, draw_views
 from lightning_modules.interface import HasReconstruction, Method
 
@@ -81,8 +82,8 @@ def draw_cell(
         scored: what the protocol gave.
         folder: where the PNG files go, and MP4 and GIF files of clips (see `draw_clips`):
             ``particles``, ``landmarks``, ``reconstructions``,
-            ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
-            ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
+            ``views``, ``view-covariance``, ``view-dimensions``, ``vectors``, ``canonical``,
+            ``swaps``, ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
             ``confusions``, ``sparsification``, ``curves``.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
@@ -107,6 +108,7 @@ def draw_cell(
         "views": lambda: draw_views(arrays, title),
         "view-covariance": lambda: draw_covariance(arrays, title),
         "view-dimensions": lambda: draw_turning(arrays, method, title, **reach),
+        "vectors": lambda: draw_vectors(arrays, title),
         "canonical": lambda: draw_canonical(arrays, method, title),
         "swaps": lambda: draw_swaps(arrays, method, title),
         **{

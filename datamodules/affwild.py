@@ -77,6 +77,7 @@ class AffWild(ClipModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"identity", "sequence", "valence_arousal"})
     standin_bytes: ClassVar[int] = 512 << 20
 
     def __init__(

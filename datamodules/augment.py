@@ -32,12 +32,15 @@ class Pair(NamedTuple):
     """Two views (B, C, S, S) of a batch, and the warps that made them, in units of the frame.
 
     ``view(p) = picture(weak.source(p))`` and ``other(p) = picture(weak.source(strong.source(p)))``.
+    ``source`` (B, S, S, 2) says where in ``view`` each pixel of ``other`` comes from, (x, y) in
+    [-1, 1]; where it leaves that, it comes from beyond the view.
     """
 
     view: Tensor
     other: Tensor
     weak: ThinPlateWarp
     strong: ThinPlateWarp
+    source: Tensor
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ class PairWarp:
         strong = random_warp(batch, self.strength, frame.device)
         centres = _centres_basis(self.size, width, frame.device)
         view = self._read(frame, weak.source_of(centres))
-        other = self._read(frame, weak.source_smooth(strong.source_of(centres)))
-        return Pair(view, other, weak, strong)
+        between = strong.source_of(centres)
+        other = self._read(frame, weak.source_smooth(between))
+        source = between.reshape(batch, self.size, self.size, 2) * (width / self.size)
+        return Pair(view, other, weak, strong, source)
 
     def move_points(self, warp: ThinPlateWarp, points: Tensor, frame_side: int) -> Tensor:
         """Where ``points`` (B, N, 2) of the unwarped centre lie in a view, both in [-1, 1]."""

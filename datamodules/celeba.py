@@ -68,6 +68,7 @@ class CelebA(DataModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "unsupervised"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"landmarks"})
 
     def __init__(
         self,

@@ -69,6 +69,7 @@ class CIFAR10(FolderModule):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"label"})
 
     def __init__(
         self,

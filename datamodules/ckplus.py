@@ -82,6 +82,8 @@ class CKPlus(FolderModule):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    # Its landmarks do not begin with the eyes, as protocols of landmarks want it.
+    labels: ClassVar[frozenset[str]] = frozenset({"identity", "sequence", "position", "expression"})
     standin_bytes: ClassVar[int] = 256 << 20
 
     def __init__(

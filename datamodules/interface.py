@@ -3,8 +3,9 @@
 A batch is a dict: ``image`` (B, C, H, W), or ``clip`` (B, T, C, H, W) where clips are handed out
 (`clip_module`), float32 in [0, 1], ``index`` (B,) int64 (the sample's stable id in its split), and
 where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and ``identity`` (B,) int64. Training
-batches of a module with ``pairs`` also hold ``pair`` (B, C, H, W): the same picture, warped more
-strongly than ``image``.
+batches of a module with ``pairs`` also hold ``pair`` (B, C, H, W), the same picture, warped more
+strongly than ``image``, and ``pair_source`` (B, H, W, 2), where in ``image`` each of its pixels
+comes from, (x, y) in [-1, 1].
 
 Scenes of up to N objects say of each of them (of each of them in each frame: (B, T, N, ...))
 ``object_box`` (B, N, 4), left, top, right, bottom of the part in view, in [-1, 1], NaN where it is
@@ -91,6 +92,8 @@ class DataModule(pl.LightningDataModule):
     splits: ClassVar[tuple[str, ...]]
     training_split: ClassVar[str]
     validation_split: ClassVar[str]
+    labels: ClassVar[frozenset[str]] = frozenset()
+    """Batch keys of labels that every copy has, and the stand-in, for all of its test pictures."""
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Words for the values of a label, by batch key, where it counts kinds of things."""
     unit: Unit = "pictures"
@@ -327,11 +330,11 @@ class DataModule(pl.LightningDataModule):
     def warp_batch(self, batch: Batch) -> Batch:
         """A training batch of bytes with margin to ``image`` (weak warp) and ``pair`` (strong).
 
-        Landmarks follow ``image``.
+        ``pair_source`` says how they belong together. Landmarks follow ``image``.
         """
         frame = _to_float(batch["image"])
         made = self.pair_warp(frame)
-        batch = batch | {"image": made.view, "pair": made.other}
+        batch = batch | {"image": made.view, "pair": made.other, "pair_source": made.source}
         if "landmarks" in batch:
             batch["landmarks"] = self.pair_warp.move_points(
                 made.weak, batch["landmarks"], frame.shape[-1]

@@ -87,6 +87,9 @@ class MUG(ClipModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset(
+        {"identity", "expression", "sequence", "session", "position"}
+    )
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {
         "expression": EXPRESSIONS,
         "illumination": LIGHTS,

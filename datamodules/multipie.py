@@ -81,6 +81,9 @@ class MultiPIE(FolderModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset(
+        {"identity", "view", "expression", "illumination", "session"}
+    )
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {"expression": EXPRESSIONS}
 
     def __init__(

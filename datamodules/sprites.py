@@ -84,6 +84,7 @@ class Sprites(ClipModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"identity", *ATTRIBUTES, "pose"})
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {
         "action": ACTIONS,
         "direction": DIRECTIONS,

@@ -13,7 +13,9 @@ from torch import Generator, Tensor
 
 Batch = dict[str, Any]
 """A batch of a datamodule: ``image`` (B, C, H, W) or ``clip`` (B, T, C, H, W), float32 in [0, 1],
-``index`` (B,) int64, ..."""
+``index`` (B,) int64, ...; where a method asks for `Method.pairs`, training batches also hold
+``pair`` (B, C, H, W), the picture warped once more, and ``pair_source`` (B, H, W, 2), where in
+``image`` each of its pixels comes from, (x, y) in [-1, 1]."""
 
 Unit = Literal["pictures", "clips"]
 """What a method is trained on, and a datamodule with clips hands out."""
@@ -105,6 +107,15 @@ class HasDeformation(Protocol):
 
     def deformation(self, image: Tensor) -> Tensor:
         """Displacement (B, 2, H, W), (x, y) in units where the picture spans [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class HasEmbedding(Protocol):
+    """Gives every place of a picture a vector, alike where it shows the same thing."""
+
+    def embedding(self, image: Tensor) -> Tensor:
+        """Vectors (B, C, h, w) of ``image`` (B, C, H, W) in [0, 1], on a grid over all of it."""
         ...
 
 
@@ -296,14 +307,19 @@ class Method(pl.LightningModule):
     checkpoints load with ``weights_only=True``), builds its networks, and implements `losses`
     and `configure_optimizers`.
 
+    ``learns_from`` are keys of labels that its training batches have to hold.
+
     ``trains_on`` names the split it is trained on where that is not the dataset's own choice: only
     supervised anchors have a reason to. ``sees`` says whether its batches hold ``image`` or
-    ``clip``. ``draws`` is how many frames of each clip, drawn at random by the datamodule, its
+    ``clip``. ``pairs`` is for methods that cannot learn but from two warped views of a picture.
+    ``draws`` is how many frames of each clip, drawn at random by the datamodule, its
     training batches hold; 0 for clips as the dataset shows them.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset()
     trains_on: ClassVar[str | None] = None
     sees: ClassVar[Unit] = "pictures"
+    pairs: ClassVar[bool] = False
     draws: int = 0
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

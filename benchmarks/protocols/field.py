@@ -12,7 +12,9 @@ from the cells of an 8 x 8 grid, on average. So all landmark methods of the suit
 
 The training fields stay in memory once, as they came: 655 MB for 20,000 at 64 px.
 
-A method without a field may offer other dense ``features``, as the anchors of the table do.
+A method without a field may offer other dense ``features``, as the anchors of the table do. One
+with dense vectors in place of a field is scored by `virtual_keypoints`, the protocol made for them,
+in a column of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.protocols import virtual_keypoints
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.landmarks import (
     SHOWN,
@@ -32,7 +35,7 @@ from benchmarks.protocols.landmarks import (
     predict,
 )
 from datamodules.interface import DataModule
-from lightning_modules.interface import HasDeformation, HasFeatures, Method
+from lightning_modules.interface import HasDeformation, HasEmbedding, HasFeatures, Method
 from lightning_modules.layers.points import pixel_centres
 
 VERSION: Final = 1
@@ -171,8 +174,10 @@ def evaluate(
     H, W) where the method has one; for all, ``per_image_error`` (N,) in percent.
 
     Raises:
-        NotApplicableError: the method has neither a field nor features.
+        NotApplicableError: the method has neither a field, nor features, nor vectors.
     """
+    if isinstance(method, HasEmbedding) and not isinstance(method, HasDeformation | HasFeatures):
+        return virtual_keypoints.evaluate(method, data, device=device, seed=seed)
     method = method.to(device).eval()
     train = collect(method, data, "train", device)
     test = collect(method, data, "test", device)

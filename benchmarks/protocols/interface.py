@@ -51,6 +51,7 @@ class EvaluationProtocol(Protocol):
 PROTOCOLS: Final[dict[str, str]] = {
     "landmarks": "benchmarks.protocols.landmarks",
     "field": "benchmarks.protocols.field",
+    "virtual_keypoints": "benchmarks.protocols.virtual_keypoints",
     "reconstruction": "benchmarks.protocols.reconstruction",
     "views": "benchmarks.protocols.views",
     "expression": "benchmarks.protocols.expression",

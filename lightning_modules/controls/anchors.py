@@ -57,6 +57,7 @@ class SupervisedLandmarks(Method):
         learning_rate: of Adam; constant, then linear to zero over the last fifth of the run.
     """
 
+    learns_from: ClassVar[frozenset[str]] = frozenset({"landmarks"})
     trains_on: ClassVar[str | None] = "train"
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -50,6 +52,8 @@ class ConditionalDeformableGenerator(FieldMixin, AlternatingLearner):
         finetune: what a second training changes.
         seed: of codes and noise.
     """
+
+    learns_from: ClassVar[frozenset[str]] = frozenset({"label"})
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_modules.deformable.network import Generators, GeneratorShape, Painted, PaintShape
 from lightning_modules.interface import Batch, Codes, Method
-from lightning_modules.layers.warp import displacement_in_pixels
+from lightning_modules.layers.warp import watched_field
 
 Finetune = Literal["all", "appearance"]
 
@@ -115,17 +115,10 @@ class CodePainter(Method):
         return torch.cat([codes.what, codes.where], 1) if self.shape.geometry_dim else codes.what
 
     def watched(self, painted: Painted, batch: Batch) -> dict[str, Tensor]:
-        """Numbers that show whether one generator explains the other away.
-
-        ``without_field`` is the summed squared error of the canonical picture, unwarped;
-        ``displacement`` the mean length of the field in pixels.
-        """
+        """Whether one generator explains the other away, see `watched_field`."""
         if painted.displacement is None:
             return {}
-        with torch.no_grad():
-            missed = (painted.canonical - batch["image"]).square().flatten(1).sum(1).mean()
-            moved = displacement_in_pixels(painted.displacement).mean()
-        return {"without_field": missed, "displacement": moved}
+        return watched_field(painted.canonical, painted.displacement, batch["image"])
 
 
 class FieldMixin:

@@ -71,3 +71,14 @@ def displacement_in_pixels(displacement: Tensor) -> Tensor:
     half = displacement.new_tensor([width / 2, height / 2])
     length: Tensor = torch.linalg.vector_norm(displacement * half.view(2, 1, 1), dim=1)
     return length
+
+
+@torch.no_grad()
+def watched_field(canonical: Tensor, displacement: Tensor, image: Tensor) -> dict[str, Tensor]:
+    """Numbers that show whether one half of a method that warps explains the other away.
+
+    ``without_field`` is the summed squared error of the canonical picture (B, C, H, W), unwarped;
+    ``displacement`` the mean length of the field (B, 2, H, W) in pixels.
+    """
+    missed = (canonical - image).square().flatten(1).sum(1).mean()
+    return {"without_field": missed, "displacement": displacement_in_pixels(displacement).mean()}

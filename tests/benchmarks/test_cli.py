@@ -9,6 +9,7 @@ import yaml
 from benchmarks import cli, environment
 from benchmarks.build import build_data
 from benchmarks.cell import run_cell
+from benchmarks.matrix import NEEDS, Needs
 from benchmarks.perf.measure import Measurement
 from benchmarks.specs import load_spec
 from benchmarks.store import Store
@@ -241,6 +242,15 @@ def test_list_and_help_do_not_fail(command):
     assert code == 0 and "(published)" in out and "mafl" not in out
     code, out, _ = command("bench", "--help")
     assert code == 0 and "--dry-run" in out
+
+
+def test_the_matrix_is_listed(command, monkeypatch):
+    assert command("list", "--matrix")[2].startswith("error: benchmarks/matrix.py does not say")
+    monkeypatch.setitem(NEEDS, "tiny", Needs())
+    code, out, _ = command("list", "--matrix")
+    assert code == 0
+    assert "dense_dae\n" in out and "  multipie: reconstruction, views, leakage" in out
+    assert "tiny" in out
 
 
 def test_the_module_runs_and_help_does_not_wait_for_torch():

@@ -52,6 +52,20 @@ def test_the_second_view_is_the_first_one_warped_again():
     torch.testing.assert_close(pair.other, exact, atol=5e-3, rtol=0)
 
 
+def test_the_source_says_where_in_the_first_view_a_pixel_of_the_second_lies():
+    torch.manual_seed(2)
+    side, size = 80, 64
+    frame = functional.interpolate(torch.rand(8, 3, 10, 10), (side, side), mode="bicubic")
+    pair = PairWarp(size, padding="border")(frame)
+    assert pair.source.shape == (8, size, size, 2)
+    again = functional.grid_sample(pair.view, pair.source, align_corners=False)
+    inside = (pair.source.abs() < 1 - 2 / size).all(-1)[:, None].expand_as(again)
+    assert inside.float().mean() > 0.7
+    # Read twice, so a little blurred; unwarped it would be ten times as far off.
+    error = (again - pair.other)[inside].abs().mean()
+    assert error < 0.1 * (pair.view - pair.other)[inside].abs().mean()
+
+
 def test_margins_keep_blackness_out_of_the_weak_view():
     torch.manual_seed(0)
     white = torch.ones(256, 1, 80, 80)

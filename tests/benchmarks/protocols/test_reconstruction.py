@@ -77,6 +77,8 @@ def test_the_deviation_over_chains_is_that_of_the_mean_over_views():
 class Data:
     """Pictures of one grey each, four a view."""
 
+    labels = frozenset({"view"})
+
     def __init__(self):
         self.grey = np.linspace(40, 200, 20).astype(np.uint8)
         images = np.broadcast_to(self.grey[:, None, None, None], (20, 8, 8, 3)).copy()
@@ -135,12 +137,14 @@ def test_who_does_not_reconstruct_is_not_scored_and_who_paints_nan_fails():
 
 
 class Viewless(Data):
-    """The same pictures, grey and without views."""
+    """The same pictures, grey, of a dataset without views; some heads are turned all the same."""
+
+    labels = frozenset()
 
     def __init__(self):
         super().__init__()
         images = np.broadcast_to(self.grey[:, None, None, None], (20, 8, 8, 1)).copy()
-        self.set = ArrayDataset(images, {})
+        self.set = ArrayDataset(images, {"view": np.linspace(-40, 40, 20, dtype=np.float32)})
 
 
 def test_without_views_the_error_is_the_mean_over_all_pictures():

@@ -1,0 +1,1 @@
+"""Deforming Autoencoders with dense blocks (Shu et al., ECCV 2018)."""
