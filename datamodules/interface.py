@@ -12,7 +12,8 @@ Scenes of up to N objects say of each of them (of each of them in each frame: (B
 out of view or there are fewer objects; ``object_centre`` (B, N, 2), where its centre is seen;
 ``object_visible`` (B, N), share of it in [0, 1] that neither another object nor the picture's edge
 hides; ``object_collided`` (B, N) uint8, 1 where it has hit another by now; and of the whole scene
-``object_kind`` (B, N, A) int64, its attributes, -1 for no object, named by ``label_names``.
+``object_shape``, ``object_colour`` and ``object_material`` (B, N) int64, -1 for no object, as far
+as the dataset has them, with their words in ``label_names``.
 """
 
 from __future__ import annotations

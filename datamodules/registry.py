@@ -28,6 +28,7 @@ DATASETS: Final[dict[str, str]] = {
     "multipie": "datamodules.multipie:MultiPIE",
     "shapes": "datamodules.shapes:Shapes",
     "sprites": "datamodules.sprites:Sprites",
+    "traffic": "datamodules.traffic:Traffic",
 }
 
 
