@@ -26,6 +26,7 @@ METHODS: Final[dict[str, str]] = {
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
+    "keynet": "lightning_modules.keynet.module:KeyNet",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "ddr": "lightning_modules.ddr.module:DDR",

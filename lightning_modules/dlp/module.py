@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal
 
 import torch
@@ -17,15 +16,12 @@ from lightning_modules.dlp.network import MaskedDLP, MaskedShape
 from lightning_modules.interface import Batch, Codes, Keypoints, Method
 from lightning_modules.layers.blocks import Norm
 from lightning_modules.layers.perceptual import (
-    WEIGHTS_VARIABLE,
     OrientedGradientLoss,
     VGGLoss,
+    settle_vgg,
     summed_squared_error,
-    vgg_weights_path,
 )
 from lightning_modules.schedules import trapezoid
-
-logger = logging.getLogger(__name__)
 
 _BETA_KL = {"mse": 0.1, "gradients": 0.1, "vgg": 40.0}
 _PERCEPTUAL = {"gradients": OrientedGradientLoss, "vgg": VGGLoss}
@@ -140,16 +136,7 @@ class DeepLatentParticles(Method):
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """Settle ``vgg_or_mse`` by whether this machine has VGG16 weights, and say which."""
-        if arguments.get("reconstruction") != "vgg_or_mse":
-            return arguments
-        found = vgg_weights_path() is not None
-        if not found:
-            logger.warning(
-                "no VGG16 weights (%s is not set): the reconstruction loss is MSE, "
-                "which differs from the paper",
-                WEIGHTS_VARIABLE,
-            )
-        return arguments | {"reconstruction": "vgg" if found else "mse"}
+        return settle_vgg(arguments)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The negative evidence bound with its parts; sums over pixels, particles and features."""

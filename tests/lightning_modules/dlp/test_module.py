@@ -186,9 +186,9 @@ def vgg_file(tmp_path_factory):
 def test_the_vgg_loss_adds_five_feature_maps_and_never_learns(monkeypatch, vgg_file):
     loss = VGGLoss(vgg_file)
     image, other = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64, requires_grad=True)
-    sizes = [tuple(a.shape[1:]) for a in loss._activations(image)]
+    sizes = [tuple(a.shape[1:]) for a in loss.activations(image)]
     assert sizes == [(64, 64, 64), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 2, 2)]
-    assert all((a >= 0).all() for a in loss._activations(image))
+    assert all((a >= 0).all() for a in loss.activations(image))
     value = loss(other, image)
     value.backward()
     assert other.grad is not None
