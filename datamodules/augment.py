@@ -32,10 +32,13 @@ class Pair(NamedTuple):
     """Two views (B, C, S, S) of a batch, and the warps that made them, in units of the frame.
 
     ``view(p) = picture(weak.source(p))`` and ``other(p) = picture(weak.source(strong.source(p)))``.
+    ``origin`` (B, 2, S, S) says of every pixel of ``other`` where it is in ``view``, (x, y) in the
+    view's [-1, 1].
     """
 
     view: Tensor
     other: Tensor
+    origin: Tensor
     weak: ThinPlateWarp
     strong: ThinPlateWarp
 
@@ -74,8 +77,10 @@ class PairWarp:
         strong = random_warp(batch, self.strength, frame.device)
         centres = _centres_basis(self.size, width, frame.device)
         view = self._read(frame, weak.source_of(centres))
-        other = self._read(frame, weak.source_smooth(strong.source_of(centres)))
-        return Pair(view, other, weak, strong)
+        origin = strong.source_of(centres)
+        other = self._read(frame, weak.source_smooth(origin))
+        origin = (origin * (width / self.size)).transpose(1, 2)
+        return Pair(view, other, origin.reshape(batch, 2, self.size, self.size), weak, strong)
 
     def move_points(self, warp: ThinPlateWarp, points: Tensor, frame_side: int) -> Tensor:
         """Where ``points`` (B, N, 2) of the unwarped centre lie in a view, both in [-1, 1]."""

@@ -4,7 +4,8 @@ A batch is a dict: ``image`` (B, C, H, W), or ``clip`` (B, T, C, H, W) where cli
 (`clip_module`), float32 in [0, 1], ``index`` (B,) int64 (the sample's stable id in its split), and
 where the dataset has them ``landmarks`` (B, L, 2) in [-1, 1] and ``identity`` (B,) int64. Training
 batches of a module with ``pairs`` also hold ``pair`` (B, C, H, W): the same picture, warped more
-strongly than ``image``.
+strongly than ``image``, and ``pair_origin`` (B, 2, H, W): where every pixel of ``pair`` lies in
+``image``, (x, y) in [-1, 1].
 
 Scenes of up to N objects say of each of them (of each of them in each frame: (B, T, N, ...))
 ``object_box`` (B, N, 4), left, top, right, bottom of the part in view, in [-1, 1], NaN where it is
@@ -331,7 +332,7 @@ class DataModule(pl.LightningDataModule):
         """
         frame = _to_float(batch["image"])
         made = self.pair_warp(frame)
-        batch = batch | {"image": made.view, "pair": made.other}
+        batch = batch | {"image": made.view, "pair": made.other, "pair_origin": made.origin}
         if "landmarks" in batch:
             batch["landmarks"] = self.pair_warp.move_points(
                 made.weak, batch["landmarks"], frame.shape[-1]

@@ -26,7 +26,9 @@ METHODS: Final[dict[str, str]] = {
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
+    "autolink": "lightning_modules.autolink.module:AutoLink",
     "keynet": "lightning_modules.keynet.module:KeyNet",
+    "zhang": "lightning_modules.zhang.module:Zhang",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "mocogan": "lightning_modules.mocogan.module:MoCoGAN",
     "ddr": "lightning_modules.ddr.module:DDR",

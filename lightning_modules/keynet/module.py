@@ -37,6 +37,8 @@ class KeyNet(Method):
         renderer_channels: widths of the renderer's pairs of convolutions.
         spot: distance at which a point's Gaussian spot has fallen to 1/e, in units of [-1, 1].
         sharpness: factor on the maps before their softmax (paper: 1).
+        anchor: reach of the Gaussian that draws every point to a place of its own; 0 for none
+            (paper).
         norm: ``batch`` (paper) or ``group``.
         reconstruction: what pictures are compared by: ``mse`` pixels, ``vgg`` pixels and VGG16's
             maps (needs a weights file), ``vgg_or_mse``, which `resolve_arguments` settles aloud, or
@@ -63,6 +65,7 @@ class KeyNet(Method):
         renderer_channels: tuple[int, ...] = (256, 128, 64, 32),
         spot: float = 0.1,
         sharpness: float = 1.0,
+        anchor: float = 0.0,
         norm: Norm = "batch",
         reconstruction: Literal["mse", "gradients", "vgg", "vgg_or_mse"] = "mse",
         loss_decay: float = 0.99,
@@ -87,6 +90,7 @@ class KeyNet(Method):
                 renderer_channels=renderer_channels,
                 spot=spot,
                 sharpness=sharpness,
+                anchor=anchor,
                 norm=norm,
             )
         ).to(memory_format=torch.channels_last)

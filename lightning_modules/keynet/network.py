@@ -16,7 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.layers.blocks import ConvBlock, FeatureCNN, Norm, painting_head
-from lightning_modules.layers.points import gaussian_maps, marginal_softmax, pixel_centres
+from lightning_modules.layers.points import (
+    anchored,
+    gaussian_maps,
+    marginal_softmax,
+    pixel_centres,
+    sunflower,
+)
+
+_RADIUS = 0.7
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class KeyNetShape:
             pixels (paper: they do not).
         spot: distance at which a Gaussian spot has fallen to 1/e, in units of [-1, 1].
         sharpness: factor on the maps before their softmax (paper: 1).
+        anchor: reach of the Gaussian that draws every point to a place of its own, in units of
+            [-1, 1]; 0 for none (paper). The places are spread over the middle of the picture.
         norm: ``batch`` (paper) or ``group``.
     """
 
@@ -45,15 +55,16 @@ class KeyNetShape:
     renderer_channels: Sequence[int] = (256, 128, 64, 32)
     spot: float = 0.1
     sharpness: float = 1.0
+    anchor: float = 0.0
     norm: Norm = "batch"
 
     def __post_init__(self) -> None:
-        if self.image_size % (self.first_stride * 2 ** (len(self.channels) - 1)):
+        if self.image_size % (self.first_stride << (len(self.channels) - 1)):
             raise ValueError(
                 f"channels {list(self.channels)} with first_stride {self.first_stride} halve "
                 f"{self.image_size} px too often; drop an entry"
             )
-        if self.image_size % (self.map_size * 2 ** (len(self.renderer_channels) - 1)):
+        if self.image_size % (self.map_size << (len(self.renderer_channels) - 1)):
             raise ValueError(
                 f"renderer_channels {list(self.renderer_channels)} double {self.map_size} too "
                 f"often for {self.image_size} px; drop an entry"
@@ -62,12 +73,12 @@ class KeyNetShape:
     @property
     def map_size(self) -> int:
         """Side of the encoders' maps."""
-        return self.image_size // (self.first_stride * 2 ** (len(self.channels) - 1))
+        return self.image_size // (self.first_stride << (len(self.channels) - 1))
 
     @property
     def square(self) -> int:
         """Side of what the last layer paints at a time, pixels; 1 in the paper."""
-        return self.image_size // (self.map_size * 2 ** (len(self.renderer_channels) - 1))
+        return self.image_size // (self.map_size << (len(self.renderer_channels) - 1))
 
     def tower(self, outputs: int | None) -> FeatureCNN:
         """An encoder of pictures."""
@@ -108,16 +119,22 @@ class KeyNetNetwork(nn.Module):
     The two encoders share their form, not their weights.
     """
 
+    drawn: Tensor
+
     def __init__(self, shape: KeyNetShape) -> None:
         super().__init__()
         self.shape = shape
         self.pose = shape.tower(shape.n_keypoints)
         self.appearance = shape.tower(None)
         self.renderer = Renderer(shape)
+        places = sunflower(shape.n_keypoints, _RADIUS, like=torch.zeros(()))
+        drawn = anchored(places, shape.map_size, shape.anchor) if shape.anchor else torch.zeros(())
+        self.register_buffer("drawn", drawn, persistent=False)
 
     def points(self, image: Tensor) -> Tensor:
         """Points (B, K, 2) of a picture: means of each map's two marginals."""
-        over_columns, over_rows = marginal_softmax(self.pose(image) * self.shape.sharpness)
+        maps = self.pose(image) * self.shape.sharpness + self.drawn
+        over_columns, over_rows = marginal_softmax(maps)
         centres = pixel_centres(over_rows.shape[-1], like=over_rows)
         return torch.stack([over_columns @ centres, over_rows @ centres], -1)
 

@@ -91,3 +91,18 @@ def test_points_follow_the_picture(which):
 def test_frames_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match="64 px need larger square frames"):
         PairWarp(64)(torch.zeros(shape))
+
+
+def test_the_origin_says_where_every_pixel_of_the_second_view_is_in_the_first():
+    torch.manual_seed(3)
+    side, size = 80, 64
+    frame = functional.interpolate(torch.rand(4, 3, 8, 8), (side, side), mode="bicubic")
+    pair = PairWarp(size)(frame)
+    assert pair.origin.shape == (4, 2, size, size)
+    grid = pair.origin.permute(0, 2, 3, 1)
+    found = functional.grid_sample(pair.view, grid, align_corners=False)
+    inside = (grid.abs() < 0.95).all(-1).unsqueeze(1)
+    error = ((found - pair.other).abs() * inside).amax()
+    assert inside.float().mean() > 0.5
+    assert error < 0.05
+    assert (pair.view - pair.other).abs().amax() > 0.3

@@ -7,7 +7,6 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from lightning_modules.dlp.initialisation import sunflower
 from lightning_modules.dlp.losses import chamfer_kl
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.layers.perceptual import (
@@ -17,6 +16,7 @@ from lightning_modules.layers.perceptual import (
     VGGLoss,
     summed_squared_error,
 )
+from lightning_modules.layers.points import sunflower
 
 SMALL = {
     "image_size": 64,
