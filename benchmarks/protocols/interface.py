@@ -50,6 +50,7 @@ class EvaluationProtocol(Protocol):
 
 PROTOCOLS: Final[dict[str, str]] = {
     "landmarks": "benchmarks.protocols.landmarks",
+    "wild": "benchmarks.protocols.wild",
     "field": "benchmarks.protocols.field",
     "reconstruction": "benchmarks.protocols.reconstruction",
     "views": "benchmarks.protocols.views",
