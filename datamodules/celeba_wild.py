@@ -24,7 +24,7 @@ from datamodules.celeba_files import WILD_FOLDERS, WILD_LISTS, find_files
 from datamodules.coordinates import Box, within_box
 from datamodules.errors import DataError, DatasetNotFoundError
 from datamodules.images import BadImages
-from datamodules.report import Report
+from datamodules.report import Report, Status
 
 LEAST_FACE: Final = 0.3
 """Share of a picture its face box must cover, in AutoLink's and StableKeypoints' released code."""
@@ -129,7 +129,7 @@ class CelebAWild(CelebA):
             return report
         for part, name in {"images": WILD_FOLDERS[0], **WILD_LISTS}.items():
             path = getattr(files, part)
-            absent = "warn" if part == "identity" else "missing"
+            absent: Status = "warn" if part == "identity" else "missing"
             report.add(name, "present", str(path), "ok" if path else absent, "unpack it again")
         return report
 

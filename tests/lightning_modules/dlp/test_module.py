@@ -171,18 +171,6 @@ def test_without_weights_vgg_is_refused_and_the_alternative_is_said_aloud(monkey
     assert DeepLatentParticles.resolve_arguments({"n_keypoints": 3}) == {"n_keypoints": 3}
 
 
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory):
-    """A file with VGG16's real layout; the weights are random, the loss does not care."""
-    from torchvision.models import vgg16
-
-    torch.manual_seed(0)
-    state = {k: v for k, v in vgg16(weights=None).state_dict().items() if "features." in k}
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.pt"
-    torch.save(state, path)
-    return path
-
-
 def test_the_vgg_loss_adds_five_feature_maps_and_never_learns(monkeypatch, vgg_file):
     loss = VGGLoss(vgg_file)
     image, other = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64, requires_grad=True)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torchvision.models import vgg16
 
 from lightning_modules.autolink.losses import FeatureError
 from lightning_modules.autolink.module import AutoLink
@@ -16,16 +15,6 @@ from lightning_modules.layers.perceptual import (
 )
 
 IMAGE = torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
-
-
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory):
-    """A file with VGG16's real layout; the weights are random, the features do not care."""
-    torch.manual_seed(0)
-    state = {k: v for k, v in vgg16(weights=None).state_dict().items() if "features." in k}
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.pt"
-    torch.save(state, path)
-    return path
 
 
 def test_pictures_are_compared_by_what_was_asked_for():
