@@ -134,6 +134,9 @@ METRICS: Final[dict[str, MetricInfo]] = {
             rel_tol=0.05,
             abs_tol=0.02,
         ),
+        # Protocol `wild`; it has those of `landmarks` too.
+        _error("nme_v0", "NME v0", "positions, no intercept, to landmarks as AutoLink released"),
+        _error("nme_v0_b", "NME v0 +b", "positions, with intercept, to landmarks as released"),
         # Protocol `field`; it has nme and nme_b too.
         MetricInfo(
             "nme_mlp",

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+from PIL import Image
 
 from datamodules.augment import Padding
 from datamodules.cache_writer import SplitPlan, check_space
@@ -69,6 +70,8 @@ class CelebA(DataModule):
     training_split: ClassVar[str] = "unsupervised"
     validation_split: ClassVar[str] = "val"
     labels: ClassVar[frozenset[str]] = frozenset({"landmarks"})
+    wild: ClassVar[bool] = False
+    """Whether it reads the pictures that are not aligned."""
 
     def __init__(
         self,
@@ -135,14 +138,18 @@ class CelebA(DataModule):
             "limit_unsupervised": self.limit_unsupervised,
         }
         if self.source == "standin":
-            from datamodules.standins.celeba_tree import RECIPE_VERSION
-
             recipe["standin"] = {
-                "recipe": RECIPE_VERSION,
+                "recipe": self.standin_tree()[0],
                 "sizes": self.standin_sizes,
                 "seed": STANDIN_SEED,
             }
         return recipe
+
+    def standin_tree(self) -> tuple[int, Callable[..., Path]]:
+        """Version of the stand-in, and what writes it; imported where it is needed."""
+        from datamodules.standins.celeba_tree import RECIPE_VERSION, write_celeba_tree
+
+        return RECIPE_VERSION, write_celeba_tree
 
     def content_hash(self) -> str:
         """Over the lists' bytes and the names and sizes of all pictures used.
@@ -189,7 +196,16 @@ class CelebA(DataModule):
             bad.add(paths[row], split, reason)
             skipped.append(paths[row].name)
 
-        return partial(decode, paths, (WIDTH, HEIGHT), self.geometry.resample, leave_out)
+        return partial(decode, paths, self._read_size, self._resample, leave_out)
+
+    @property
+    def _read_size(self) -> tuple[int, int] | None:
+        """Width and height that every picture must have; None for any."""
+        return WIDTH, HEIGHT
+
+    def _resample(self, image: Image.Image) -> NDArray[np.uint8]:
+        """A picture as it is stored, (side, side, 3)."""
+        return self.geometry.resample(image)
 
     def _copy(self) -> CelebACopy:
         if self._found is None:
@@ -198,6 +214,7 @@ class CelebA(DataModule):
                 standin=self.source == "standin",
                 val_size=self.val_size,
                 limit_unsupervised=self.limit_unsupervised,
+                wild=self.wild,
             )
         return self._found
 
@@ -206,10 +223,9 @@ class CelebA(DataModule):
             if self.root is None:
                 raise not_found(None, ["a folder to look in; give it with --data-root DIR"])
             return self.root
-        from datamodules.standins.celeba_tree import RECIPE_VERSION, write_celeba_tree
-
+        recipe_version, write = self.standin_tree()
         sizes = "-".join(str(size) for size in self.standin_sizes.values())
-        folder = self.cache_dir / self.name / f"standin-tree-{RECIPE_VERSION}-{sizes}"
+        folder = self.cache_dir / self.name / f"standin-tree-{recipe_version}-{sizes}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
             for left_over in folder.glob(".*.partial"):  # of a killed process; we hold the lock
@@ -217,5 +233,5 @@ class CelebA(DataModule):
             if not (folder / "celeba").exists():
                 check_space(folder, sum(self.standin_sizes.values()) * STANDIN_BYTES)
                 with progress_bar("rendering stand-in faces") as show:
-                    write_celeba_tree(folder, self.standin_sizes, STANDIN_SEED, progress=show)
+                    write(folder, self.standin_sizes, STANDIN_SEED, progress=show)
         return folder

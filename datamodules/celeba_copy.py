@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.celeba_files import CelebAFiles, find_files, list_images, not_found
-from datamodules.celeba_lists import read_landmarks, read_names, read_numbers
+from datamodules.celeba_lists import read_boxes, read_landmarks, read_names, read_numbers
 from datamodules.celeba_splits import build_splits
 from datamodules.errors import DataError
 
@@ -33,15 +33,21 @@ class CelebACopy:
 
     @classmethod
     def find(
-        cls, root: Path, *, standin: bool, val_size: int, limit_unsupervised: int | None
+        cls,
+        root: Path,
+        *,
+        standin: bool,
+        val_size: int,
+        limit_unsupervised: int | None,
+        wild: bool = False,
     ) -> CelebACopy:
-        """Search ``root`` for a copy; no picture is decoded.
+        """Search ``root`` for a copy; no picture is decoded. ``wild`` for those not aligned.
 
         Raises:
             DatasetNotFoundError: a part or a picture that a split needs is absent.
             DataError: a list is bad, or a tree of stand-in faces is read as the real copy.
         """
-        files = find_files(root)
+        files = find_files(root, wild=wild)
         if files.missing():
             raise not_found(root, files.missing())
         if files.marker is not None and not standin:
@@ -78,8 +84,10 @@ class CelebACopy:
     def content_hash(self) -> str:
         """Over the lists' bytes and the names and sizes of all pictures used."""
         digest = hashlib.sha256()
-        for part in ("landmarks", "partition", "mafl_train", "mafl_test", "identity"):
+        for part in ("landmarks", "partition", "mafl_train", "mafl_test", "identity", "boxes"):
             path = getattr(self.files, part)
+            if part == "boxes" and path is None:  # aligned copies keep their hash
+                continue
             digest.update(f"{part} ".encode())
             digest.update(hashlib.sha256(path.read_bytes()).digest() if path else b"none")
         for split, numbers in self.splits.items():
@@ -92,15 +100,22 @@ class CelebACopy:
     def labels(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Of every split: ``landmarks`` (N, 5, 2) in pixels of the copy, perhaps ``identity`` (N,).
 
+        Of pictures that are not aligned also ``box`` (N, 4): left, top, width, height, pixels.
+
         Raises:
             DataError: a list has a bad row, or none for a picture.
         """
         assert self.files.landmarks is not None
         labels: dict[str, dict[str, NDArray[Any]]] = {split: {} for split in self.splits}
-        points = read_landmarks(self.files.landmarks)
+        points = read_landmarks(self.files.landmarks, wild=self.files.wild)
         for split, numbers in self.splits.items():
             rows = _lookup(points, numbers, self.files.landmarks)
             labels[split]["landmarks"] = np.array(rows, np.float64).reshape(-1, 5, 2)
+        if self.files.boxes is not None:
+            boxes = read_boxes(self.files.boxes)
+            for split, numbers in self.splits.items():
+                found = _lookup(boxes, numbers, self.files.boxes)
+                labels[split]["box"] = np.array(found, np.int64).reshape(-1, 4)
         if self.files.identity is not None:
             identity = read_numbers(self.files.identity, "identity", 0, 2**31 - 1)
             for split, numbers in self.splits.items():

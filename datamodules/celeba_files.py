@@ -24,6 +24,12 @@ LISTS: Final = {
     "mafl_test": "testing.txt",
     "identity": "identity_CelebA.txt",
 }
+WILD_FOLDERS: Final = ("img_celeba",)
+WILD_LISTS: Final = LISTS | {
+    "landmarks": "list_landmarks_celeba.txt",
+    "boxes": "list_bbox_celeba.txt",
+}
+"""Of the pictures as they were found, before they were aligned."""
 STANDIN_MARKER: Final = "standin.json"
 OPTIONAL: Final = {"identity"}
 DEPTH: Final = 5
@@ -38,7 +44,10 @@ OBTAIN: Final = (
 
 @dataclass(frozen=True)
 class CelebAFiles:
-    """Where the parts of a copy lie; None for what was not found."""
+    """Where the parts of a copy lie; None for what was not found.
+
+    ``boxes`` of faces are needed, and looked for, with the pictures that are not aligned alone.
+    """
 
     root: Path
     images: Path | None
@@ -49,18 +58,26 @@ class CelebAFiles:
     identity: Path | None
     marker: Path | None
     """The file that tells a tree of stand-in faces from a real copy."""
+    boxes: Path | None = None
+    wild: bool = False
+    """Whether the pictures were looked for that are not aligned."""
 
     def missing(self) -> list[str]:
         """The needed parts that were not found, as a user knows them."""
-        absent = [] if self.images else [f"the folder {IMAGE_FOLDERS[0]} with 000001.jpg, ..."]
-        for part, name in LISTS.items():
+        folder = (WILD_FOLDERS if self.wild else IMAGE_FOLDERS)[0]
+        absent = [] if self.images else [f"the folder {folder} with 000001.jpg, ..."]
+        for part, name in (WILD_LISTS if self.wild else LISTS).items():
             if part not in OPTIONAL and getattr(self, part) is None:
                 absent.append(f"MAFL/{name}" if part.startswith("mafl") else name)
         return absent
 
 
-def find_files(root: Path) -> CelebAFiles:
+def find_files(root: Path, *, wild: bool = False) -> CelebAFiles:
     """Search a folder for the parts of a copy, by name.
+
+    Args:
+        root: the folder.
+        wild: look for the pictures that are not aligned.
 
     Raises:
         DatasetNotFoundError: there is no such folder.
@@ -76,15 +93,17 @@ def find_files(root: Path) -> CelebAFiles:
             files.setdefault(name, []).append(folder / name)
     markers = files.get(STANDIN_MARKER, [])
     found: dict[str, Path | None] = {"marker": markers[0] if markers else None}
-    for part, name in LISTS.items():
+    for part, name in (WILD_LISTS if wild else LISTS).items():
         candidates = files.get(name, [])
         if part.startswith("mafl"):
             # Their names are common: a folder called MAFL goes first, and it must read as a list.
             candidates = sorted(candidates, key=lambda path: path.parent.name.lower() != "mafl")
             candidates = [path for path in candidates if _is_name_list(path)]
         found[part] = candidates[0] if candidates else None
-    images = (_with_images(folder) for name in IMAGE_FOLDERS for folder in folders.get(name, []))
-    return CelebAFiles(root=root, images=next((path for path in images if path), None), **found)
+    wanted = WILD_FOLDERS if wild else IMAGE_FOLDERS
+    images = (_with_images(folder) for name in wanted for folder in folders.get(name, []))
+    first = next((path for path in images if path), None)
+    return CelebAFiles(root=root, images=first, wild=wild, **found)
 
 
 def not_found(root: Path | None, missing: Sequence[str]) -> DatasetNotFoundError:

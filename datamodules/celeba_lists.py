@@ -42,10 +42,11 @@ def _rows(path: Path, skip: int = 0) -> Iterator[tuple[int, str, list[str]]]:
             yield number, line, words
 
 
-def read_landmarks(path: Path) -> dict[str, NDArray[np.float64]]:
+def read_landmarks(path: Path, *, wild: bool = False) -> dict[str, NDArray[np.float64]]:
     """Number of a picture -> its five points (5, 2), (x, y) in pixels of the 178 x 218 picture.
 
-    Left eye, right eye, nose, left and right corner of the mouth, left being the smaller x.
+    With ``wild`` they are in pixels of pictures of any size. Left eye, right eye, nose, left and
+    right corner of the mouth, left being the smaller x.
 
     Raises:
         DataError: a row has not a name and ten finite numbers near the picture.
@@ -62,10 +63,12 @@ def read_landmarks(path: Path) -> dict[str, NDArray[np.float64]]:
         except ValueError as error:
             raise _bad_row(path, number, line, expected) from error
         # Not asserted to lie inside: a cheek turned away may put a point just off the picture.
-        if not all(
+        if not wild and not all(
             math.isfinite(value) and -size / 2 <= value <= 1.5 * size
             for value, size in zip(row, reach, strict=True)
         ):
+            raise _bad_row(path, number, line, expected)
+        if not all(map(math.isfinite, row)):
             raise _bad_row(path, number, line, expected)
         names.append(words[0][:6])
         values.append(row)
@@ -74,6 +77,23 @@ def read_landmarks(path: Path) -> dict[str, NDArray[np.float64]]:
         log.warning("%s says it has %s rows, but has %d", path, first, len(names))
     points = np.array(values, dtype=np.float64).reshape(-1, 5, 2)
     return dict(zip(names, points, strict=True))
+
+
+def read_boxes(path: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Number of a picture -> left, top, width and height of its face, pixels.
+
+    Raises:
+        DataError: a row has not a name and four whole numbers.
+    """
+    found: dict[str, tuple[int, int, int, int]] = {}
+    for number, line, words in _rows(path, skip=2):
+        digits = [word.removeprefix("-") for word in words[1:]]
+        named = IMAGE_NAME.match(words[0])
+        if len(words) != 5 or not named or not all(map(str.isdigit, digits)):
+            raise _bad_row(path, number, line, "a picture's name and left, top, width, height")
+        left, top, width, height = map(int, words[1:])
+        found[words[0][:6]] = (left, top, width, height)
+    return found
 
 
 def read_numbers(path: Path, what: str, low: int, high: int) -> dict[str, int]:

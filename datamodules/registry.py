@@ -18,6 +18,7 @@ from datamodules.interface import DataModule
 DATASETS: Final[dict[str, str]] = {
     "affwild": "datamodules.affwild:AffWild",
     "celeba": "datamodules.celeba:CelebA",
+    "celeba_wild": "datamodules.celeba_wild:CelebAWild",
     "cifar10": "datamodules.cifar10:CIFAR10",
     "clevrer": "datamodules.clevrer:CLEVRER",
     "ckplus": "datamodules.ckplus:CKPlus",

@@ -27,6 +27,9 @@ METHODS: Final[dict[str, str]] = {
         "lightning_modules.deformable.module:AdversarialDeformableGenerator"
     ),
     "deformable_video": "lightning_modules.deformable.video:DeformableVideo",
+    "autolink": "lightning_modules.autolink.module:AutoLink",
+    "keynet": "lightning_modules.keynet.module:KeyNet",
+    "zhang": "lightning_modules.zhang.module:Zhang",
     "abp": "lightning_modules.abp.module:AlternatingBackPropagation",
     "dense_dae": "lightning_modules.dense_dae.module:DenseDAE",
     "dense_embedding": "lightning_modules.dense_embedding.module:DenseEmbedding",

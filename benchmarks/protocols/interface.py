@@ -50,6 +50,7 @@ class EvaluationProtocol(Protocol):
 
 PROTOCOLS: Final[dict[str, str]] = {
     "landmarks": "benchmarks.protocols.landmarks",
+    "wild": "benchmarks.protocols.wild",
     "field": "benchmarks.protocols.field",
     "virtual_keypoints": "benchmarks.protocols.virtual_keypoints",
     "reconstruction": "benchmarks.protocols.reconstruction",

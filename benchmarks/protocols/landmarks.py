@@ -251,6 +251,13 @@ def evaluate(
     method = method.to(device).eval()
     test = collect(method, data, "test", device)
     result = score(collect(method, data, "train", device), test)
+    return pictured(result, method, data, test)
+
+
+def pictured(
+    result: ProtocolResult, method: Method, data: DataModule, test: Inputs
+) -> ProtocolResult:
+    """A result with the test pictures that `evaluate` shows."""
     arrays = dict(result.arrays)
     shown = min(SHOWN, len(test.where))
     arrays["test_images"] = _pictures(data, range(shown))

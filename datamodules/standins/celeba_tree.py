@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from datamodules.standins.face_camera import ALIGNED_SIZE
 from datamodules.standins.faces import RECIPE_VERSION as FACES_VERSION
 from datamodules.standins.faces import face_landmarks, render_faces, sample_factors
 
-__all__ = ["MARKER", "RECIPE_VERSION", "write_celeba_tree"]
+__all__ = ["ALIGNED", "MARKER", "RECIPE_VERSION", "Drawn", "View", "write_celeba_tree"]
 
 #: Raised whenever a change moves any pixel, landmark or list of the tree.
 RECIPE_VERSION = 100 * FACES_VERSION + 1
@@ -42,6 +43,38 @@ _HEADER = (
 )
 
 
+class Drawn(NamedTuple):
+    """Pictures (H, W, 3) uint8, landmarks (B, 5, 2) in whole pixels, and boxes (B, 4) of faces."""
+
+    pictures: list[NDArray[np.uint8]]
+    landmarks: NDArray[np.int64]
+    boxes: NDArray[np.int64] | None
+
+
+class View(NamedTuple):
+    """How a tree shows its faces: names of folder and landmark file, and what draws them.
+
+    ``draw`` takes picture numbers (B,), a seed and persons (B,).
+    """
+
+    folder: str
+    landmarks: str
+    draw: Callable[[NDArray[np.int64], int, NDArray[np.int64]], Drawn]
+
+
+def _aligned(index: NDArray[np.int64], seed: int, people: NDArray[np.int64]) -> Drawn:
+    width, height = ALIGNED_SIZE
+    factors = sample_factors(index, seed, identity=people)
+    images = render_faces(factors, (height, width), crop="aligned", dtype=torch.uint8)
+    marks = face_landmarks(factors, (height, width), crop="aligned", count=5)
+    half = torch.tensor([width / 2, height / 2])
+    pixels = ((marks + 1) * half - 0.5).round().long().numpy()
+    return Drawn(list(images.permute(0, 2, 3, 1).contiguous().numpy()), pixels, None)
+
+
+ALIGNED = View("img_align_celeba", "list_landmarks_align_celeba.txt", _aligned)
+
+
 def write_celeba_tree(
     out: Path,
     sizes: Mapping[str, int],
@@ -49,6 +82,7 @@ def write_celeba_tree(
     *,
     progress: Callable[[int, int], None] | None = None,
     threads: int = 2,
+    view: View = ALIGNED,
 ) -> Path:
     """Write ``out/celeba`` whole or not at all.
 
@@ -60,6 +94,7 @@ def write_celeba_tree(
         seed: Which faces; the same seed and sizes give the same tree.
         progress: Called with pictures done and pictures in all, after every batch.
         threads: Threads that encode JPEG files.
+        view: How faces are shown.
 
     Returns:
         The path of ``out/celeba``.
@@ -75,7 +110,7 @@ def write_celeba_tree(
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.parent / f".celeba-{os.getpid()}-{uuid.uuid4().hex[:8]}.partial"
     try:
-        _write(part, counts, seed, progress, threads)
+        _write(part, counts, seed, progress, threads, view)
         part.replace(target)
     except BaseException:  # an interrupt, too, must leave nothing half-written
         shutil.rmtree(part, ignore_errors=True)
@@ -132,39 +167,43 @@ def _write(
     seed: int,
     progress: Callable[[int, int], None] | None,
     threads: int,
+    view: View,
 ) -> None:
     partition, lists = _plan(counts, seed)
     people = _people(partition, seed)
     total = len(partition)
     names = [f"{number:06d}.jpg" for number in range(1, total + 1)]
-    pictures = root / "Img" / "img_align_celeba"
+    pictures = root / "Img" / view.folder
     for folder in (pictures, root / "Anno", root / "Eval", root / "MAFL"):
         folder.mkdir(parents=True)
-    width, height = ALIGNED_SIZE
-    half = torch.tensor([width / 2, height / 2])
     rows: list[str] = []
+    boxes: list[str] = []
     with ThreadPoolExecutor(max_workers=max(1, threads)) as pool:
         for start in range(0, total, _BATCH):
             index = np.arange(start, min(start + _BATCH, total))
-            factors = sample_factors(index, seed, identity=people[index])
-            images = render_faces(factors, (height, width), crop="aligned", dtype=torch.uint8)
-            marks = face_landmarks(factors, (height, width), crop="aligned", count=5)
-            pixels = ((marks + 1) * half - 0.5).round().long().flatten(1).tolist()
+            drawn = view.draw(index, seed, people[index])
             here = names[start : start + len(index)]
             rows += [
                 name + " " + " ".join(f"{value:4d}" for value in row)
-                for name, row in zip(here, pixels, strict=True)
+                for name, row in zip(here, drawn.landmarks.reshape(-1, 10).tolist(), strict=True)
             ]
-            arrays = images.permute(0, 2, 3, 1).contiguous().numpy()
+            if drawn.boxes is not None:
+                boxes += [
+                    name + " " + " ".join(f"{value:4d}" for value in row)
+                    for name, row in zip(here, drawn.boxes.tolist(), strict=True)
+                ]
             jobs = [
                 pool.submit(_save, array, pictures / name)
-                for array, name in zip(arrays, here, strict=True)
+                for array, name in zip(drawn.pictures, here, strict=True)
             ]
             for job in jobs:
                 job.result()
             if progress is not None:
                 progress(start + len(index), total)
-    _text(root / "Anno" / "list_landmarks_align_celeba.txt", [str(total), _HEADER, *rows, ""])
+    _text(root / "Anno" / view.landmarks, [str(total), _HEADER, *rows, ""])
+    if boxes:
+        header = "image_id x_1 y_1 width height"
+        _text(root / "Anno" / "list_bbox_celeba.txt", [str(total), header, *boxes, ""])
     _text(
         root / "Anno" / "identity_CelebA.txt",
         [*(f"{name} {who}" for name, who in zip(names, people, strict=True)), ""],

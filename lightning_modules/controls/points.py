@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lightning_modules.interface import Batch, Keypoints, Method
+from lightning_modules.layers.points import sunflower
 
 _MASK = (1 << 63) - 1
 
@@ -45,10 +45,7 @@ class FixedPoints(Untrained):
     def __init__(self, n_keypoints: int = 30, image_size: int = 64) -> None:
         super().__init__()
         self.save_hyperparameters()
-        k = torch.arange(n_keypoints) + 0.5
-        angle, radius = k * math.pi * (3 - math.sqrt(5)), (k / n_keypoints).sqrt()
-        points = torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
-        self.register_buffer("points", points)
+        self.register_buffer("points", sunflower(n_keypoints, 1.0, like=torch.zeros(())))
 
     def keypoints(self, image: Tensor) -> Keypoints:
         """The constant points (B, K, 2); no variance."""

@@ -7,26 +7,18 @@ do without it. Budgets of minutes cannot wait that long.
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lightning_modules.dlp.network import MaskedDLP
 from lightning_modules.dlp.object_network import ObjectDLP
 from lightning_modules.dlp.object_parts import ProposalPositions
 from lightning_modules.layers.blocks import ConvBlock
+from lightning_modules.layers.points import sunflower
 
 _RADIUS = 0.7
 _LOG_VARIANCE = -8.0
 _GREY = 0.45
-
-
-def sunflower(count: int, radius: float, *, like: Tensor) -> Tensor:
-    """Evenly spread points (count, 2) on a disc: Vogel's spiral."""
-    k = torch.arange(count, device=like.device, dtype=like.dtype) + 0.5
-    angle, distance = k * math.pi * (3 - math.sqrt(5)), (k / count).sqrt() * radius
-    return torch.stack([distance * angle.cos(), distance * angle.sin()], -1)
 
 
 @torch.no_grad()
@@ -41,6 +33,7 @@ def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
         if isinstance(module, ConvBlock):
             nn.init.kaiming_normal_(module.conv.weight, nonlinearity="relu")
     for tower in (network.position.maps, network.prior.maps):
+        assert isinstance(tower.head, nn.Conv2d)
         nn.init.kaiming_normal_(tower.head.weight)
     painter = network.decoder.head[0]
     assert isinstance(painter, nn.Conv2d) and painter.bias is not None

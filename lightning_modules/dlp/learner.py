@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -15,15 +14,12 @@ from lightning_modules.dlp.losses import chamfer_kl, matched_kl
 from lightning_modules.dlp.parts import Gaussian, ProposalPrior, Sizes
 from lightning_modules.interface import Batch, Method
 from lightning_modules.layers.perceptual import (
-    WEIGHTS_VARIABLE,
     OrientedGradientLoss,
     VGGLoss,
+    settle_vgg,
     summed_squared_error,
-    vgg_weights_path,
 )
 from lightning_modules.schedules import trapezoid
-
-logger = logging.getLogger(__name__)
 
 Initialisation = Literal["paper", "spread"]
 PositionKL = Literal["chamfer", "matched", "none"]
@@ -68,16 +64,7 @@ class ParticleLearner(Method):
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         """Settle ``vgg_or_mse`` by whether this machine has VGG16 weights, and say which."""
-        if arguments.get("reconstruction") != "vgg_or_mse":
-            return arguments
-        found = vgg_weights_path() is not None
-        if not found:
-            logger.warning(
-                "no VGG16 weights (%s is not set): the reconstruction loss is MSE, "
-                "which differs from the paper",
-                WEIGHTS_VARIABLE,
-            )
-        return arguments | {"reconstruction": "vgg" if found else "mse"}
+        return settle_vgg(arguments)
 
     def reconstruction_loss(self, rebuilt: Tensor, image: Tensor) -> Tensor:
         """What a picture (B, 3, S, S) costs that is painted as ``rebuilt``, mean over B."""

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightning_modules.layers.blocks import (
-    BinomialFilter,
     ConvBlock,
     FeatureCNN,
     Norm,
-    conv_head,
     mlp,
+    painting_head,
 )
 from lightning_modules.layers.pointnet import PointCloudEncoder
 from lightning_modules.layers.points import marginal_softmax
@@ -276,9 +275,7 @@ class Decoder(nn.Module):
             ),
             ConvBlock(widths[-1], last, norm=norm, activation="leaky_relu"),
         )
-        self.head = nn.Sequential(conv_head(last, 3 * square**2), nn.PixelShuffle(square))
-        if square > 1:
-            self.head.append(BinomialFilter())
+        self.head = painting_head(last, square)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Paint a picture (B, 3, S, S)."""

@@ -72,9 +72,9 @@ class ConvBlock(nn.Module):
         return x
 
 
-def conv_head(inputs: int, outputs: int) -> nn.Conv2d:
-    """A 1x1 convolution with bias: the last layer of an encoder or decoder."""
-    conv = nn.Conv2d(inputs, outputs, 1)
+def conv_head(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
+    """A convolution with bias: the last layer of an encoder or decoder."""
+    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="replicate")
     nn.init.normal_(conv.weight, std=_CONV_STD)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
@@ -95,8 +95,24 @@ class BinomialFilter(nn.Module):
         return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
 
 
+def painting_head(inputs: int, square: int = 1, kernel: int = 1) -> nn.Sequential:
+    """A convolution to RGB that paints a square of pixels for each of its inputs.
+
+    Args:
+        inputs: channels in.
+        kernel: side of the convolution's kernel, odd.
+        square: side of the squares; above 1 a binomial filter takes their seams away.
+
+    Shapes: (B, inputs, S, S) -> (B, 3, square S, square S).
+    """
+    head = nn.Sequential(conv_head(inputs, 3 * square**2, kernel), nn.PixelShuffle(square))
+    if square > 1:
+        head.append(BinomialFilter())
+    return head
+
+
 class FeatureCNN(nn.Module):
-    """The convolution tower that DLP uses three times (facts of the paper's code: "feature CNN").
+    """KeyNet's convolution tower, which DLP uses three times ("feature CNN" in its code).
 
     Two blocks at full resolution, then for every further width one block of stride 2 and one of
     stride 1, then a 1x1 convolution to the output maps.
@@ -104,7 +120,7 @@ class FeatureCNN(nn.Module):
     Args:
         inputs: channels of the picture.
         channels: widths; the first at full resolution, each further one halves the side.
-        outputs: maps that come out.
+        outputs: maps that come out; None leaves out the 1x1 convolution.
         first_kernel: side of the first kernel, pixels.
         first_stride: stride of the first convolution.
         norm: ``batch`` or ``group``.
@@ -117,7 +133,7 @@ class FeatureCNN(nn.Module):
         self,
         inputs: int,
         channels: Sequence[int],
-        outputs: int,
+        outputs: int | None,
         *,
         first_kernel: int = 3,
         first_stride: int = 1,
@@ -136,7 +152,7 @@ class FeatureCNN(nn.Module):
             ]
             width = wider
         self.blocks = nn.Sequential(*blocks)
-        self.head = conv_head(width, outputs)
+        self.head = nn.Identity() if outputs is None else conv_head(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Output maps of a picture."""

@@ -7,9 +7,11 @@ the file `VGGLoss` raises, and a method that has another loss configured says so
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,12 @@ from torchvision.models import vgg16
 
 from lightning_modules.layers.gradients import oriented_gradients
 
+logger = logging.getLogger(__name__)
+
 WEIGHTS_VARIABLE: Final = "WHATWHERE_VGG16"
+
+Described = Literal["mse", "gradients", "vgg"]
+"""What a picture is compared by: its pixels, and with them oriented gradients or VGG16's maps."""
 
 # Activations after relu1_2, relu2_2, relu3_2, relu4_3 and pool5 (DLP's code, by index of
 # torchvision's ``features``; its in-place ReLUs make the convolution outputs post-ReLU).
@@ -34,21 +41,34 @@ def vgg_weights_path() -> Path | None:
     return Path(value) if value else None
 
 
-class VGGLoss(nn.Module):
-    """Squared error of pixels plus of five VGG16 feature maps, all summed (DLP, appendix).
+def settle_vgg(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Settle ``reconstruction: vgg_or_mse`` by whether this machine has VGG16 weights, aloud."""
+    if arguments.get("reconstruction") != "vgg_or_mse":
+        return arguments
+    found = vgg_weights_path() is not None
+    if not found:
+        logger.warning(
+            "no VGG16 weights (%s is not set): the reconstruction loss is MSE, "
+            "which differs from the paper",
+            WEIGHTS_VARIABLE,
+        )
+    return arguments | {"reconstruction": "vgg" if found else "mse"}
 
-    Pictures come in as (B, 3, H, W) in [0, 1] without ImageNet normalisation, as in the paper's
-    code. Returns the sum over everything but the batch, averaged over the batch.
+
+class VGGFeatures(nn.Module):
+    """Frozen feature maps of VGG16.
 
     Args:
         weights: state dict of torchvision's ``vgg16``; None asks the environment.
+        taps: indices of the layers of torchvision's ``features`` whose output is taken.
 
     Raises:
         MissingWeightsError: no such file, or it does not hold VGG16's convolutions.
     """
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self, weights: Path | None = None, taps: Sequence[int] = _TAPS) -> None:
         super().__init__()
+        self.taps = tuple(taps)
         path = weights or vgg_weights_path()
         if path is None or not path.is_file():
             raise MissingWeightsError(
@@ -57,33 +77,46 @@ class VGGLoss(nn.Module):
                 f".state_dict(), 'vgg16.pt')), set {WEIGHTS_VARIABLE}=/path/to/vgg16.pt, or choose "
                 "reconstruction: mse"
             )
-        features = vgg16(weights=None).features[: _TAPS[-1] + 1]
+        features = vgg16(weights=None).features[: self.taps[-1] + 1]
         state = torch.load(path, map_location="cpu", weights_only=True)
         try:
             features.load_state_dict(
-                {k.removeprefix("features."): v for k, v in state.items() if "features." in k}
+                {
+                    name: state[f"features.{name}"]
+                    for name in features.state_dict()
+                    if f"features.{name}" in state
+                }
             )
         except RuntimeError as error:
             raise MissingWeightsError(f"{path} holds no VGG16 convolutions: {error}") from error
         self.features = features.requires_grad_(False).eval()
 
-    def train(self, mode: bool = True) -> VGGLoss:
+    def train(self, mode: bool = True) -> VGGFeatures:
         """Stay in evaluation mode: the network is a fixed measure."""
         return super().train(False)
 
-    def _activations(self, image: Tensor) -> list[Tensor]:
+    def activations(self, image: Tensor) -> list[Tensor]:
+        """The maps of ``image`` (B, 3, H, W) in [0, 1]."""
         taken = []
         for index, layer in enumerate(self.features):
             image = layer(image)
-            if index in _TAPS:
+            if index in self.taps:
                 taken.append(image)
         return taken
+
+
+class VGGLoss(VGGFeatures):
+    """Squared error of pixels plus of five VGG16 feature maps, all summed (DLP, appendix).
+
+    Pictures come in as (B, 3, H, W) in [0, 1] without ImageNet normalisation, as in the paper's
+    code. Returns the sum over everything but the batch, averaged over the batch.
+    """
 
     def forward(self, reconstruction: Tensor, image: Tensor) -> Tensor:
         """Loss of ``reconstruction`` against ``image``."""
         with torch.no_grad():
-            wanted = self._activations(image)
-        pairs = zip(self._activations(reconstruction), wanted, strict=True)
+            wanted = self.activations(image)
+        pairs = zip(self.activations(reconstruction), wanted, strict=True)
         total = summed_squared_error(reconstruction, image)
         return total + sum(summed_squared_error(have, want) for have, want in pairs)
 
@@ -106,6 +139,29 @@ class OrientedGradientLoss(nn.Module):
         """Loss of ``reconstruction`` against ``image``."""
         edges = summed_squared_error(oriented_gradients(reconstruction), oriented_gradients(image))
         return summed_squared_error(reconstruction, image) + self.weight * edges
+
+
+def described_by(kind: Described, taps: Sequence[int]) -> Callable[[Tensor], list[Tensor]]:
+    """What pictures (B, 3, H, W) are compared by, as a list of maps (B, C, H', W').
+
+    Args:
+        kind: ``mse``, the picture; ``gradients``, with its `oriented_gradients`; ``vgg``, with
+            VGG16's feature maps.
+        taps: of VGG16, see `VGGFeatures`.
+
+    Raises:
+        MissingWeightsError: ``vgg`` without a weights file.
+        ValueError: ``kind`` is something else.
+    """
+    if kind == "mse":
+        return lambda image: [image]
+    if kind == "gradients":
+        return lambda image: [image, oriented_gradients(image)]
+    if kind == "vgg":
+        vgg = VGGFeatures(taps=taps)
+        # Moved at each call: a frozen measure is no part of the method, nor of its checkpoints.
+        return lambda image: [image, *vgg.to(image.device).activations(image)]
+    raise ValueError(f"reconstruction must be mse, gradients or vgg, got {kind!r}")
 
 
 def summed_squared_error(have: Tensor, want: Tensor) -> Tensor:

@@ -1,10 +1,12 @@
-"""Points and maps: pixel centres, spatial softmax, Gaussian maps, glimpses.
+"""Points and maps: pixel centres, spatial softmax, moments, Gaussian maps, glimpses.
 
 Coordinates are (x, y) in [-1, 1] with the picture's outer edges at -1 and +1, so the centre of
 pixel i of n lies at (2 i + 1) / n - 1: the ``align_corners=False`` convention of `grid_sample`.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -14,6 +16,35 @@ from torch.nn import functional as F
 def pixel_centres(n: int, *, like: Tensor) -> Tensor:
     """Coordinates (n,) of the centres of ``n`` pixels that span [-1, 1]."""
     return (torch.arange(n, device=like.device, dtype=like.dtype) * 2 + 1) / n - 1
+
+
+def sunflower(count: int, radius: float, *, like: Tensor) -> Tensor:
+    """Evenly spread points (count, 2) on a disc: Vogel's spiral."""
+    k = torch.arange(count, device=like.device, dtype=like.dtype) + 0.5
+    angle, distance = k * math.pi * (3 - math.sqrt(5)), (k / count).sqrt() * radius
+    return torch.stack([distance * angle.cos(), distance * angle.sin()], -1)
+
+
+def anchored(points: Tensor, size: int, reach: float) -> Tensor:
+    """Logits (K, size, size) that draw K maps' points to places of their own.
+
+    Args:
+        points: the places (K, 2).
+        size: side of the maps in pixels.
+        reach: standard deviation of the Gaussian that their softmax is, in units of [-1, 1].
+    """
+    far = ((points.unsqueeze(-1) - pixel_centres(size, like=points)) / reach).square() / -2
+    return far[:, 1, :, None] + far[:, 0, None, :]
+
+
+def moments(probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (B, K, 2) and variance (B, K, 2), (x, y), of maps (B, K, H, W) that sum to 1 each."""
+    height, width = probabilities.shape[-2:]
+    over_columns, over_rows = probabilities.sum(-2), probabilities.sum(-1)
+    x, y = (pixel_centres(n, like=probabilities) for n in (width, height))
+    mean = torch.stack([over_columns @ x, over_rows @ y], -1)
+    square = torch.stack([over_columns @ x.square(), over_rows @ y.square()], -1)
+    return mean, (square - mean.square()).clamp_min(0)
 
 
 def marginal_softmax(logits: Tensor) -> tuple[Tensor, Tensor]:

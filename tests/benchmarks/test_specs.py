@@ -176,7 +176,7 @@ def test_unknown_names_lead_to_known_ones():
     with pytest.raises(UnknownNameError, match="unknown budget 'quik'; did you mean quick"):
         resolve_cell(spec, "dlp-k30", **(CHOICE | {"budget": "quik"}))
     with pytest.raises(SpecError, match="published numbers only"):
-        resolve_cell(spec, "keynet-k30", **CHOICE)
+        resolve_cell(load_spec("mafl-field"), "mtcnn", **CHOICE)
     with pytest.raises(SpecError, match=r"nowhere\.yaml: no such file"):
         load_spec("nowhere.yaml")
 
@@ -194,8 +194,11 @@ def test_seeds_and_rows():
 
 
 def test_rows_keep_the_tables_order():
-    spec = load_spec("mafl")
-    assert runnable_rows(spec, ["pca-60", "dlp-k25", "keynet-k30"]) == ["dlp-k25", "pca-60"]
+    spec = load_spec("mafl-field")
+    assert runnable_rows(spec, ["zero-field", "deformable", "mtcnn"]) == [
+        "deformable",
+        "zero-field",
+    ]
     assert copy.deepcopy(spec) == spec
 
 

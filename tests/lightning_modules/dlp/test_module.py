@@ -7,7 +7,6 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from lightning_modules.dlp.initialisation import sunflower
 from lightning_modules.dlp.losses import chamfer_kl
 from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.layers.perceptual import (
@@ -17,6 +16,7 @@ from lightning_modules.layers.perceptual import (
     VGGLoss,
     summed_squared_error,
 )
+from lightning_modules.layers.points import sunflower
 
 SMALL = {
     "image_size": 64,
@@ -171,24 +171,12 @@ def test_without_weights_vgg_is_refused_and_the_alternative_is_said_aloud(monkey
     assert DeepLatentParticles.resolve_arguments({"n_keypoints": 3}) == {"n_keypoints": 3}
 
 
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory):
-    """A file with VGG16's real layout; the weights are random, the loss does not care."""
-    from torchvision.models import vgg16
-
-    torch.manual_seed(0)
-    state = {k: v for k, v in vgg16(weights=None).state_dict().items() if "features." in k}
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.pt"
-    torch.save(state, path)
-    return path
-
-
 def test_the_vgg_loss_adds_five_feature_maps_and_never_learns(monkeypatch, vgg_file):
     loss = VGGLoss(vgg_file)
     image, other = torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64, requires_grad=True)
-    sizes = [tuple(a.shape[1:]) for a in loss._activations(image)]
+    sizes = [tuple(a.shape[1:]) for a in loss.activations(image)]
     assert sizes == [(64, 64, 64), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 2, 2)]
-    assert all((a >= 0).all() for a in loss._activations(image))
+    assert all((a >= 0).all() for a in loss.activations(image))
     value = loss(other, image)
     value.backward()
     assert other.grad is not None

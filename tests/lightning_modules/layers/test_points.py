@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from lightning_modules.layers.points import (
+    anchored,
     gaussian_maps,
     glimpses,
     marginal_softmax,
+    moments,
     pixel_centres,
+    sunflower,
 )
 
 
@@ -54,3 +57,20 @@ def test_glimpses_of_several_points_are_those_of_each_alone():
 def test_outside_the_picture_a_glimpse_is_zero():
     crop = glimpses(torch.ones(1, 1, 8, 8), torch.tensor([[[3.0, 3.0]]]), 2)
     assert crop.abs().sum().item() == 0
+
+
+def test_a_sunflower_fills_its_disc():
+    points = sunflower(200, 0.5, like=torch.zeros(1))
+    far = points.norm(dim=1)
+    assert far.max().item() == pytest.approx(0.5, abs=0.01)
+    # As many in the inner half of the area as in the outer.
+    assert (far < 0.5 / 2**0.5).float().mean().item() == pytest.approx(0.5, abs=0.01)
+    assert points.mean(0).abs().max() < 0.01
+
+
+def test_an_anchored_map_peaks_at_its_place_with_its_reach():
+    places = torch.tensor([[0.25, -0.5], [-0.1, 0.3]])
+    maps = anchored(places, 64, 0.1)
+    mean, variance = moments(maps.flatten(1).softmax(1).view(1, 2, 64, 64))
+    torch.testing.assert_close(mean[0], places, atol=1e-3, rtol=0)
+    torch.testing.assert_close(variance[0].sqrt(), torch.full((2, 2), 0.1), atol=1e-3, rtol=0)

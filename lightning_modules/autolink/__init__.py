@@ -1,0 +1,1 @@
+"""AutoLink: keypoints and the edges between them, learned by filling in a masked picture."""

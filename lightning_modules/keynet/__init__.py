@@ -1,0 +1,1 @@
+"""KeyNet: keypoints learned by painting a picture in another's looks."""
