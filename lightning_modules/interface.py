@@ -80,7 +80,8 @@ class HasParticles(Protocol):
         """Picture (B, C, H, W) of ``particles``, of any number K; values may leave [0, 1].
 
         Raises:
-            ValueError: the method paints a fixed number of particles, and K is another.
+            ValueError: the method cannot paint so many, or so few, or a field is None that it
+                paints by. A presence of 0 leaves a particle out everywhere.
         """
         ...
 

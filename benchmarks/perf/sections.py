@@ -11,6 +11,7 @@ import torch
 from benchmarks.perf.plain import PlainMaskedDLP
 from benchmarks.perf.plain_ddr import PlainDDR
 from benchmarks.perf.plain_deformable import PlainDeformable
+from benchmarks.perf.plain_objects import PlainObjectDLP
 from datamodules.celeba import CelebA
 from datamodules.interface import DataModule
 from datamodules.moving_mnist import MovingMNIST
@@ -18,11 +19,15 @@ from datamodules.standins.faces import render_faces, sample_factors
 from lightning_modules.ddr.module import DDR
 from lightning_modules.ddr.network import Noise
 from lightning_modules.deformable.module import DeformableGenerator
+from lightning_modules.dlp.learner import ParticleLearner
 from lightning_modules.dlp.module import DeepLatentParticles
+from lightning_modules.dlp.object_network import Drawn
+from lightning_modules.dlp.objects import DLPObjects
 from lightning_modules.interface import Batch
 
 BATCH: Final = 16
 CHAINS: Final = 100
+SCENES: Final = 32
 
 # The paper's masked model at 64 px, as the authors' code configures it for that size.
 FAITHFUL_64: Final = {
@@ -32,6 +37,19 @@ FAITHFUL_64: Final = {
     "decoder_channels": (128, 64),
     "reconstruction": "mse",
 }
+
+# The paper's object models of Shapes, 64 px, and of Traffic, 128 px.
+SHAPES: Final = {
+    "image_size": 64,
+    "n_proposals": 15,
+    "patch_size": 8,
+    "feature_dim": 6,
+    "channels": (32, 64, 128),
+    "decoder_channels": (128, 64),
+    "glimpse_phase": 0,
+    "noise_phase": 0,
+}
+TRAFFIC: Final = {"n_keypoints": 15, "feature_dim": 20}
 
 
 @dataclass(frozen=True)
@@ -56,7 +74,7 @@ def faithful_model() -> DeepLatentParticles:
 
 
 def _training(
-    title: str, method: DeepLatentParticles, loss: Callable[[torch.Tensor], torch.Tensor]
+    title: str, method: ParticleLearner, loss: Callable[[torch.Tensor], torch.Tensor]
 ) -> Section:
     optimizer = torch.optim.Adam(method.parameters(), lr=2e-4, eps=1e-4)
     image = torch.rand(BATCH, 3, 64, 64)
@@ -89,6 +107,64 @@ def train_plain() -> Section:
         method,
         lambda image: plain.losses(image, image, method.beta_kl),
     )
+
+
+def objects() -> Section:
+    """Forward, losses, backward and Adam of the object model."""
+    torch.manual_seed(0)
+    method = DLPObjects(**SHAPES).train()  # type: ignore[arg-type]
+    index = torch.arange(BATCH)
+    return _training(
+        "object model, training step",
+        method,
+        lambda image: method.losses({"image": image, "index": index})["loss"],
+    )
+
+
+def objects_plain() -> Section:
+    """The same step as the paper reads, loop by loop."""
+    torch.manual_seed(0)
+    method = DLPObjects(**SHAPES).train()  # type: ignore[arg-type]
+    plain = PlainObjectDLP(method.network.to(memory_format=torch.contiguous_format))
+    return _training(
+        "object model, training step, plain reference",
+        method,
+        lambda image: plain.losses(image, image, method.beta_kl),
+    )
+
+
+def _painting(title: str, *, plain: bool) -> Section:
+    torch.manual_seed(0)
+    method = DLPObjects(**TRAFFIC).eval()  # type: ignore[arg-type]
+    network, count = method.network, method.network.shape.n_keypoints
+    points = torch.rand(SCENES, count, 2) * 2 - 1
+    drawn = Drawn(
+        points,
+        torch.randn(SCENES, count, 20),
+        torch.randn(SCENES, 20),
+        torch.rand(SCENES, count),
+        network.own_size(points),
+        None,
+    )
+    if plain:
+        network.to(memory_format=torch.contiguous_format)
+    paint = PlainObjectDLP(network).decode if plain else network.decode
+
+    @torch.no_grad()
+    def step() -> object:
+        return paint(drawn)
+
+    return Section(title, SCENES, step)
+
+
+def paint() -> Section:
+    """Scenes of 15 particles at 128 px, decoded."""
+    return _painting("object model, decoding", plain=False)
+
+
+def paint_plain() -> Section:
+    """The same as the paper reads, one particle's canvas after the other."""
+    return _painting("object model, decoding, plain reference", plain=True)
 
 
 def encode() -> Section:
@@ -210,6 +286,10 @@ def render() -> Section:
 SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train": train,
     "train_plain": train_plain,
+    "objects": objects,
+    "objects_plain": objects_plain,
+    "paint": paint,
+    "paint_plain": paint_plain,
     "encode": encode,
     "read": read,
     "read_clips": read_clips,

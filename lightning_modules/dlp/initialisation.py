@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.dlp.network import MaskedDLP
+from lightning_modules.dlp.object_network import ObjectDLP
+from lightning_modules.dlp.object_parts import ProposalPositions
 from lightning_modules.layers.blocks import ConvBlock
 
 _RADIUS = 0.7
@@ -28,12 +30,12 @@ def sunflower(count: int, radius: float, *, like: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def spread_particles(network: MaskedDLP) -> None:
+def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
     """Differs from the paper: particles start apart and nearly certain, convolutions at scale.
 
     Convolutions start as He et al. (2015) have it, heat maps included: from the paper's tiny ones,
     every step of Adam is a tenth of the weight and positions jump about. The picture starts as
-    grey, and particles on a spiral over its middle with log-variance -8.
+    grey, and particles on a spiral over its middle, or on their anchors, with log-variance -8.
     """
     for module in network.modules():
         if isinstance(module, ConvBlock):
@@ -43,9 +45,12 @@ def spread_particles(network: MaskedDLP) -> None:
     painter = network.decoder.head[0]
     assert isinstance(painter, nn.Conv2d) and painter.bias is not None
     painter.bias.fill_(_GREY)
-    last = network.position.head[-1]
+    position = network.position
+    anchored = isinstance(position, ProposalPositions)
+    last = (position.offset if anchored else position).head[-1]
     assert isinstance(last, nn.Linear)
     last.weight.mul_(0.1)
     start = last.bias.view(-1, 4)
-    start[:, :2] = torch.atanh(sunflower(len(start), _RADIUS, like=start))
+    spiral = sunflower(len(start), _RADIUS, like=start)
+    start[:, :2] = 0 if anchored else torch.atanh(spiral)
     start[:, 2:] = _LOG_VARIANCE

@@ -5,9 +5,10 @@ import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
 from lightning_modules.dlp.losses import chamfer_kl, feature_kl
-from lightning_modules.dlp.network import MaskedDLP, MaskedShape
+from lightning_modules.dlp.network import MaskedDLP
+from lightning_modules.dlp.parts import Sizes
 
-SHAPE = MaskedShape(
+SHAPE = Sizes(
     image_size=64,
     n_keypoints=6,
     n_proposals=20,
@@ -21,7 +22,7 @@ SHAPE = MaskedShape(
 BETA = 0.1
 
 
-def spread_out(network: MaskedDLP) -> MaskedDLP:
+def spread_out(network):
     """Weights as after some training: points apart, heat maps of size one, patches that differ."""
     torch.manual_seed(1)
     with torch.no_grad():
