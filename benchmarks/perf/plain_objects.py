@@ -33,6 +33,7 @@ class PlainObjectDLP(PlainParticles):
             raise ValueError("the plain reference has none of the second version's options")
         super().__init__(shape, network.prior, cast(PointMap, network.point_map))
         self.network = network
+        self.side, self.ratio = shape.glimpse_side, shape.glimpse_ratio
 
     def losses(self, image: Tensor, prior_image: Tensor, beta_kl: float) -> Tensor:
         """The training loss with the posterior's means in place of samples, MSE reconstruction."""
@@ -41,7 +42,7 @@ class PlainObjectDLP(PlainParticles):
         points, seen = position.mean, maps.detach()
         presence = network.presence(seen.flatten(1)).sigmoid()
         crops = self._crops(image, points.detach())
-        feature = network.appearance(crops)
+        feature = Gaussian(*network.appearance(crops).chunk(2, -1))
         behind = (seen * self._outside(points.detach())).flatten(1)
         mean, log_variance = network.background(behind).unsqueeze(1).chunk(2, -1)
         drawn = Drawn(points, feature.mean, mean[:, 0], presence, points, None)
@@ -55,15 +56,18 @@ class PlainObjectDLP(PlainParticles):
         return loss
 
     def decode(self, drawn: Drawn) -> Tensor:
-        """Paint a picture (B, 3, S, S): every glimpse on a canvas of its own, then the loop."""
+        """Paint a picture (B, 3, S, S)."""
         painted = self.network.painter(drawn.features)
-        count, side = painted.shape[1], self.shape.glimpse_side
+        return self.compose(painted, drawn, self._background(drawn))
+
+    def compose(self, painted: Tensor, drawn: Drawn, background: Tensor) -> Tensor:
+        """Every glimpse (B, K, 4, S, S) on a canvas of its own, then one over the other."""
+        count, side = painted.shape[1], self.side
         edge = (self.shape.image_size - side) // 2
         canvases = []
         for k in range(count):
             padded = F.pad(painted[:, k], (edge, edge, edge, edge))
             canvases.append(_shift(padded, -drawn.points[:, k]).clamp(0, 1))
-        background = self._background(drawn)
         picture = torch.zeros_like(background)
         taken = torch.zeros_like(background[:, :1])
         for k, canvas in enumerate(canvases):
@@ -83,7 +87,7 @@ class PlainObjectDLP(PlainParticles):
 
     def _crops(self, image: Tensor, points: Tensor) -> Tensor:
         """Each particle's glimpse: shift the picture so that it is in the middle, then cut."""
-        side, size = self.shape.glimpse_side, self.shape.image_size
+        side, size = self.side, self.shape.image_size
         low = (size - side) // 2
         crops = [
             _shift(image, points[:, k])[:, :, low : low + side, low : low + side]
@@ -98,8 +102,7 @@ class PlainObjectDLP(PlainParticles):
         union = torch.zeros(len(points), MAP_SIZE, MAP_SIZE)
         for k in range(points.shape[1]):
             x, y = points[:, k, 0, None, None], points[:, k, 1, None, None]
-            ratio = self.shape.glimpse_ratio
-            square = ((rows - y).abs() <= ratio) & ((cols - x).abs() <= ratio)
+            square = ((rows - y).abs() <= self.ratio) & ((cols - x).abs() <= self.ratio)
             union = (union + square.float()).clamp(0, 1)
         return 1 - union.unsqueeze(1)
 

@@ -24,6 +24,7 @@ from lightning_modules.dlp.module import DeepLatentParticles
 from lightning_modules.dlp.object_network import Drawn
 from lightning_modules.dlp.objects import DLPObjects
 from lightning_modules.interface import Batch
+from lightning_modules.layers.compositing import lay_over
 
 BATCH: Final = 16
 CHAINS: Final = 100
@@ -133,10 +134,10 @@ def objects_plain() -> Section:
     )
 
 
-def _painting(title: str, *, plain: bool) -> Section:
+def _painting(title: str, *, plain: bool, whole: bool) -> Section:
     torch.manual_seed(0)
     method = DLPObjects(**TRAFFIC).eval()  # type: ignore[arg-type]
-    network, count = method.network, method.network.shape.n_keypoints
+    network, count, side = method.network, method.network.shape.n_keypoints, 32
     points = torch.rand(SCENES, count, 2) * 2 - 1
     drawn = Drawn(
         points,
@@ -146,25 +147,41 @@ def _painting(title: str, *, plain: bool) -> Section:
         network.own_size(points),
         None,
     )
+    painted, behind = torch.rand(SCENES, count, 4, side, side), torch.rand(SCENES, 3, 128, 128)
     if plain:
         network.to(memory_format=torch.contiguous_format)
-    paint = PlainObjectDLP(network).decode if plain else network.decode
+    reference = PlainObjectDLP(network)
 
     @torch.no_grad()
     def step() -> object:
-        return paint(drawn)
+        if whole:
+            return (reference if plain else network).decode(drawn)
+        if plain:
+            return reference.compose(painted, drawn, behind)
+        placed, weights = network.lay(painted, drawn)
+        return lay_over(behind, placed.values[:, :, 1:], weights, placed.pixels)
 
     return Section(title, SCENES, step)
 
 
+def compose() -> Section:
+    """Glimpses of 15 particles put in place and laid over each other, at 128 px."""
+    return _painting("object model, compositing", plain=False, whole=False)
+
+
+def compose_plain() -> Section:
+    """The same as the paper reads, one particle's canvas after the other."""
+    return _painting("object model, compositing, plain reference", plain=True, whole=False)
+
+
 def paint() -> Section:
-    """Scenes of 15 particles at 128 px, decoded."""
-    return _painting("object model, decoding", plain=False)
+    """The same with what paints glimpses and background: mostly convolutions."""
+    return _painting("object model, decoding", plain=False, whole=True)
 
 
 def paint_plain() -> Section:
-    """The same as the paper reads, one particle's canvas after the other."""
-    return _painting("object model, decoding, plain reference", plain=True)
+    """The same as the paper reads."""
+    return _painting("object model, decoding, plain reference", plain=True, whole=True)
 
 
 def encode() -> Section:
@@ -288,6 +305,8 @@ SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train_plain": train_plain,
     "objects": objects,
     "objects_plain": objects_plain,
+    "compose": compose,
+    "compose_plain": compose_plain,
     "paint": paint,
     "paint_plain": paint_plain,
     "encode": encode,

@@ -46,11 +46,11 @@ def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
     assert isinstance(painter, nn.Conv2d) and painter.bias is not None
     painter.bias.fill_(_GREY)
     position = network.position
-    anchored = isinstance(position, ProposalPositions)
-    last = (position.offset if anchored else position).head[-1]
+    reader = position.offset if isinstance(position, ProposalPositions) else position
+    last = reader.head[-1]
     assert isinstance(last, nn.Linear)
     last.weight.mul_(0.1)
     start = last.bias.view(-1, 4)
     spiral = sunflower(len(start), _RADIUS, like=start)
-    start[:, :2] = 0 if anchored else torch.atanh(spiral)
+    start[:, :2] = torch.atanh(spiral) if reader is position else 0
     start[:, 2:] = _LOG_VARIANCE

@@ -84,7 +84,7 @@ class ObjectDLP(nn.Module):
         numbers = 2 * (d + shape.extras)
         self.anchored = shape.position_from == "proposals"
         if self.anchored:
-            self.position: nn.Module = ProposalPositions(shape)
+            self.position: PositionEncoder | ProposalPositions = ProposalPositions(shape)
             numbers += 1  # presence, which a slot of its own has no meaning for here
         else:
             self.position = PositionEncoder(shape)
@@ -178,35 +178,40 @@ class ObjectDLP(nn.Module):
         image = self.decoder(torch.cat([gaussians, self.point_map(cloud, features)], 1))
         return image
 
-    def lay(self, drawn: Drawn, *, noisy: bool = False) -> tuple[Placed, Tensor]:
-        """Paint every glimpse in its place.
+    def lay(self, painted: Tensor, drawn: Drawn) -> tuple[Placed, Tensor]:
+        """Put painted glimpses in their places.
 
         Args:
+            painted: alpha and colour of every particle, (B, K, 4, S, S).
             drawn: the particles, any number.
-            noisy: noise on the alphas, and presences drawn at random: the paper's first epochs.
 
         Returns:
-            Alpha and colour of the glimpses on the pixels they reach, and their shares of these
-            pixels (B, K, T).
+            Alpha and colour on the pixels they reach, and the particles' shares of these pixels
+            (B, K, T).
         """
         canvas = self.shape.image_size
-        painted, presence = self.painter(drawn.features), drawn.presence
-        if noisy:
-            alpha = painted[:, :, :1]
-            noise = ALPHA_NOISE * torch.randn_like(alpha) * (alpha > ALPHA_NOISE)
-            painted = torch.cat([(alpha + noise).clamp(0, 1), painted[:, :, 1:]], 2)
-            presence = torch.rand_like(presence)
         stretch = LARGEST if self.shape.learned_size else 1.0
         reach = reach_of(self.shape.glimpse_side, stretch)
         placed = place(painted, drawn.points, drawn.size, canvas, reach)
-        alpha = placed.values[:, :, 0] * presence.unsqueeze(-1)
+        alpha = placed.values[:, :, 0] * drawn.presence.unsqueeze(-1)
         if drawn.depth is None:
             return placed, weights_in_order(alpha, placed.pixels, canvas)
         return placed, weights_by_depth(alpha, placed.pixels, drawn.depth, canvas)
 
     def decode(self, drawn: Drawn, *, noisy: bool = False) -> Tensor:
-        """Paint a picture (B, 3, S, S); see `lay` and `paint_background`."""
-        placed, weights = self.lay(drawn, noisy=noisy)
+        """Paint a picture (B, 3, S, S), not squashed.
+
+        Args:
+            drawn: the particles; see `lay` and `paint_background` for how many.
+            noisy: noise on the alphas, and presences drawn at random: the paper's first epochs.
+        """
+        painted = self.painter(drawn.features)
+        if noisy:
+            alpha = painted[:, :, :1]
+            noise = ALPHA_NOISE * torch.randn_like(alpha) * (alpha > ALPHA_NOISE)
+            painted = torch.cat([(alpha + noise).clamp(0, 1), painted[:, :, 1:]], 2)
+            drawn = drawn._replace(presence=torch.rand_like(drawn.presence))
+        placed, weights = self.lay(painted, drawn)
         background = self.paint_background(drawn)
         return lay_over(background, placed.values[:, :, 1:], weights, placed.pixels)
 

@@ -128,31 +128,7 @@ class DLPObjects(ParticleLearner):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        shape = ObjectSizes(
-            image_size=image_size,
-            n_keypoints=n_keypoints,
-            n_proposals=n_proposals,
-            patch_size=patch_size,
-            feature_dim=feature_dim,
-            glimpse_ratio=glimpse_ratio,
-            sigma=sigma,
-            channels=channels,
-            first_kernel=first_kernel,
-            first_stride=first_stride,
-            prior_channels=prior_channels,
-            hidden=hidden,
-            point_channels=point_channels,
-            decoder_channels=decoder_channels,
-            decoder_last=decoder_last,
-            glimpse_channels=glimpse_channels,
-            norm=norm,
-            prior_norm=prior_norm,
-            proposal_filter=proposal_filter,
-            learned_size=learned_size,
-            order=order,
-            background_sees=background_sees,
-            position_from=position_from,
-        )
+        shape = ObjectSizes.of(self.hparams)
         self.network = ObjectDLP(shape).to(memory_format=torch.channels_last)
         if initialisation == "spread":
             spread_particles(self.network)
@@ -252,7 +228,8 @@ class DLPObjects(ParticleLearner):
         Raises:
             ValueError: particles lack presence, background or, if learned, depth.
         """
-        placed, weights = self.network.lay(self._drawn(particles))
+        painted = self.network.painter(particles.feature)
+        placed, weights = self.network.lay(painted, self._drawn(particles))
         side = self.network.shape.image_size
         flat = weights.new_zeros(*weights.shape[:2], side**2 + 1)
         flat = flat.scatter(2, placed.pixels, weights)

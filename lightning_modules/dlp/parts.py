@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,12 @@ class Sizes:
     norm: Norm = "batch"
     proposal_filter: ProposalFilter = "distance"
     prior_norm: Norm | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Sizes among a method's ``arguments``; what it has no argument for keeps its default."""
+        names = (field.name for field in fields(cls))
+        return cls(**{name: arguments[name] for name in names if name in arguments})
 
     def __post_init__(self) -> None:
         reach = self.image_size / (self.first_stride * 2 ** (len(self.channels) - 1))
