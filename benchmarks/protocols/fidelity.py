@@ -37,8 +37,10 @@ def lpips_network(weights: Path | None = None) -> nn.Module | None:
         return None
     if not path.is_file():
         raise MissingWeightsError(f"{path}: no such file of VGG16 weights, wanted for LPIPS")
-    network = _NoTrainLpips(pretrained=True, net="vgg", pnet_rand=True)
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if "features.28.weight" not in state:
+        raise MissingWeightsError(f"{path} holds no VGG16 convolutions")
+    network = _NoTrainLpips(pretrained=True, net="vgg", pnet_rand=True)
     backbone = network.net.state_dict()
     try:
         # ``slice2.5.weight`` is torchvision's ``features.5.weight``.
