@@ -194,6 +194,23 @@ class Claim(_Model):
     factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
+class Ranking(_Model):
+    """A sentence that one metric orders runs as another does, see `benchmarks.rankings`.
+
+    Args:
+        by: metric by which a run is chosen, the lower the better.
+        of: metric that the choice is to be good by.
+        rows: whose runs; all rows that learn if empty.
+    """
+
+    id: Identifier
+    text: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    by: str
+    of: str
+    rows: list[Identifier] = []
+
+
 class Spec(_Model):
     """One table. See ``benchmarks/specs`` for examples."""
 
@@ -206,12 +223,15 @@ class Spec(_Model):
     budgets: dict[Identifier, Budget] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     claims: list[Claim] = []
+    rankings: list[Ranking] = []
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         _refuse_twice("column", self.columns)
         _refuse_twice("row", [row.id for row in self.rows])
         _refuse_twice("claim", [claim.id for claim in self.claims])
+        for name in {name for ranking in self.rankings for name in ranking.rows}:
+            self.row(name)
         for claim in self.claims:
             for side, operand in (("left", claim.left), ("right", claim.right)):
                 place = f"claim '{claim.id}', {side}"
@@ -247,7 +267,8 @@ class Spec(_Model):
         """Every metric the spec speaks of: columns, published numbers, claims."""
         published = {metric for row in self.rows for metric in row.published}
         claimed = {side.metric for claim in self.claims for side in (claim.left, claim.right)}
-        return set(self.columns) | published | claimed
+        ranked = {metric for ranking in self.rankings for metric in (ranking.by, ranking.of)}
+        return set(self.columns) | published | claimed | ranked
 
 
 class CellSpec(_Model):

@@ -89,6 +89,15 @@ class HasParticles(Protocol):
 
 
 @runtime_checkable
+class HasMasks(HasParticles, Protocol):
+    """Its particles share the picture's pixels between them and a background."""
+
+    def masks(self, particles: Particles) -> Tensor:
+        """Share of each pixel that each particle paints, (B, K, H, W) in [0, 1]."""
+        ...
+
+
+@runtime_checkable
 class HasParticleDynamics(HasParticles, Protocol):
     """Tells where the particles of a clip go next."""
 

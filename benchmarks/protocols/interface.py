@@ -58,6 +58,7 @@ PROTOCOLS: Final[dict[str, str]] = {
     "expression": "benchmarks.protocols.expression",
     "resampling": "benchmarks.protocols.resampling",
     "leakage": "benchmarks.protocols.leakage",
+    "objects": "benchmarks.protocols.objects",
     "sequences": "benchmarks.protocols.sequences",
 }
 
