@@ -17,6 +17,7 @@ from lightning_modules.interface import Method
 
 METHODS: Final[dict[str, str]] = {
     "dlp": "lightning_modules.dlp.module:DeepLatentParticles",
+    "dlp_objects": "lightning_modules.dlp.objects:DLPObjects",
     "deformable": "lightning_modules.deformable.module:DeformableGenerator",
     "deformable_conditional": (
         "lightning_modules.deformable.conditional:ConditionalDeformableGenerator"

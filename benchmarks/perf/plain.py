@@ -13,13 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightning_modules.dlp.losses import feature_kl
-from lightning_modules.dlp.network import (
-    BACKGROUND_LOG_VARIANCE,
-    MAP_SIZE,
-    MASK_THRESHOLD,
-    Gaussian,
-    MaskedDLP,
-)
+from lightning_modules.dlp.network import MASK_THRESHOLD, MaskedDLP
+from lightning_modules.dlp.parts import BACKGROUND_LOG_VARIANCE, MAP_SIZE, Gaussian
 from lightning_modules.layers.pointnet import MessageLayer
 from lightning_modules.layers.points import pixel_centres
 

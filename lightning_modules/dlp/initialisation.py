@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.dlp.network import MaskedDLP
+from lightning_modules.dlp.object_network import ObjectDLP
 from lightning_modules.layers.blocks import ConvBlock
 
 _RADIUS = 0.7
@@ -28,7 +29,7 @@ def sunflower(count: int, radius: float, *, like: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def spread_particles(network: MaskedDLP) -> None:
+def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
     """Differs from the paper: particles start apart and nearly certain, convolutions at scale.
 
     Convolutions start as He et al. (2015) have it, heat maps included: from the paper's tiny ones,

@@ -40,6 +40,19 @@ def chamfer_kl(
     return (kl.amin(2).sum(1) + kl.amin(1).sum(1)).mean()
 
 
+def matched_kl(
+    mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_sigma: float
+) -> Tensor:
+    """KL of particle i to proposal i, as if the sets had an order: the paper's ablation, nats.
+
+    Arguments as of `chamfer_kl`, with K = L. Returns the mean over the batch of the sum over K.
+    """
+    log_t2 = 2 * math.log(prior_sigma)
+    excess = log_variance - log_t2
+    distance = (mean - prior_mean).square() / prior_sigma**2
+    return 0.5 * (excess.exp() - excess - 1 + distance).flatten(1).sum(1).mean()
+
+
 def feature_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL to N(0, I) of particle features (B, K, d): summed over K and d, mean over B, nats."""
     kl = 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, Literal
+import math
+from typing import ClassVar
 
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim.lr_scheduler import MultiStepLR
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from lightning_modules.dlp.initialisation import spread_particles
-from lightning_modules.dlp.losses import chamfer_kl, feature_kl
-from lightning_modules.dlp.network import MaskedDLP, MaskedShape
-from lightning_modules.interface import Batch, Codes, Keypoints, Method
-from lightning_modules.layers.blocks import Norm
-from lightning_modules.layers.perceptual import (
-    WEIGHTS_VARIABLE,
-    OrientedGradientLoss,
-    VGGLoss,
-    summed_squared_error,
-    vgg_weights_path,
+from lightning_modules.dlp.learner import (
+    Initialisation,
+    ParticleLearner,
+    PositionKL,
+    Reconstruction,
+    Schedule,
 )
-from lightning_modules.schedules import trapezoid
+from lightning_modules.dlp.losses import feature_kl
+from lightning_modules.dlp.network import MASK_THRESHOLD, MaskedDLP
+from lightning_modules.dlp.parts import Sizes
+from lightning_modules.interface import Batch, Codes, Keypoints, Particles
+from lightning_modules.layers.blocks import Norm
 
-logger = logging.getLogger(__name__)
 
-_BETA_KL = {"mse": 0.1, "gradients": 0.1, "vgg": 40.0}
-_PERCEPTUAL = {"gradients": OrientedGradientLoss, "vgg": VGGLoss}
-
-
-class DeepLatentParticles(Method):
+class DeepLatentParticles(ParticleLearner):
     """A VAE whose latent is a set of particles: position with variance, and appearance.
 
     Trained on ``image`` and, where the datamodule gives pairs, proposals from ``pair``, a more
@@ -61,6 +55,8 @@ class DeepLatentParticles(Method):
         kl_balance: weight of the appearance KL within them.
         background_in_chamfer: let the background particle take part in the Chamfer-KL, as the
             authors say their CelebA numbers need.
+        position_kl: ``chamfer`` (paper), ``matched``, where particle i belongs to proposal i, or
+            ``none``, without a prior of positions: the last two are the paper's ablation.
         initialisation: ``paper``, or ``spread`` for short budgets (see `spread_particles`).
         train_prior: learn the proposal network; without it, proposals come from its start, which
             the authors say works too.
@@ -74,6 +70,8 @@ class DeepLatentParticles(Method):
         gamma: its factor.
         warmup_steps: steps of linear warm-up of the trapezoid.
     """
+
+    painted_by: ClassVar[tuple[str, ...]] = ("position", "feature", "background", "context")
 
     def __init__(
         self,
@@ -93,106 +91,66 @@ class DeepLatentParticles(Method):
         decoder_channels: tuple[int, ...] = (256, 128, 64),
         decoder_last: int | None = None,
         norm: Norm = "batch",
-        reconstruction: Literal["mse", "gradients", "vgg", "vgg_or_mse"] = "mse",
+        reconstruction: Reconstruction = "mse",
         beta_kl: float | None = None,
         kl_balance: float = 1e-3,
         background_in_chamfer: bool = True,
-        initialisation: Literal["paper", "spread"] = "paper",
+        position_kl: PositionKL = "chamfer",
+        initialisation: Initialisation = "paper",
         train_prior: bool = True,
         learning_rate: float = 2e-4,
         wide_layer_rate: float = 1.0,
         adam_epsilon: float = 1e-4,
-        schedule: Literal["multistep", "trapezoid"] = "multistep",
+        schedule: Schedule = "multistep",
         milestones: tuple[int, ...] = (50, 80, 100),
         gamma: float = 0.1,
         warmup_steps: int = 0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        loss = self.resolve_arguments({"reconstruction": reconstruction})["reconstruction"]
-        self.network = MaskedDLP(
-            MaskedShape(
-                image_size=image_size,
-                n_keypoints=n_keypoints,
-                n_proposals=n_proposals,
-                patch_size=patch_size,
-                feature_dim=feature_dim,
-                glimpse_ratio=glimpse_ratio,
-                sigma=sigma,
-                channels=channels,
-                first_kernel=first_kernel,
-                first_stride=first_stride,
-                prior_channels=prior_channels,
-                hidden=hidden,
-                point_channels=point_channels,
-                decoder_channels=decoder_channels,
-                decoder_last=decoder_last,
-                norm=norm,
-            )
-        ).to(memory_format=torch.channels_last)
+        shape = Sizes(
+            image_size=image_size,
+            n_keypoints=n_keypoints,
+            n_proposals=n_proposals,
+            patch_size=patch_size,
+            feature_dim=feature_dim,
+            glimpse_ratio=glimpse_ratio,
+            sigma=sigma,
+            channels=channels,
+            first_kernel=first_kernel,
+            first_stride=first_stride,
+            prior_channels=prior_channels,
+            hidden=hidden,
+            point_channels=point_channels,
+            decoder_channels=decoder_channels,
+            decoder_last=decoder_last,
+            norm=norm,
+        )
+        self.network = MaskedDLP(shape).to(memory_format=torch.channels_last)
         if initialisation == "spread":
             spread_particles(self.network)
-        self.network.prior.requires_grad_(train_prior)
-        # Not a registered module: a frozen measure belongs in no checkpoint.
-        self._perceptual = [_PERCEPTUAL[loss]()] if loss in _PERCEPTUAL else []
-        self.beta_kl = _BETA_KL[loss] if beta_kl is None else beta_kl
-
-    @classmethod
-    def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Settle ``vgg_or_mse`` by whether this machine has VGG16 weights, and say which."""
-        if arguments.get("reconstruction") != "vgg_or_mse":
-            return arguments
-        found = vgg_weights_path() is not None
-        if not found:
-            logger.warning(
-                "no VGG16 weights (%s is not set): the reconstruction loss is MSE, "
-                "which differs from the paper",
-                WEIGHTS_VARIABLE,
-            )
-        return arguments | {"reconstruction": "vgg" if found else "mse"}
+        self.prepare(shape, self.network.prior)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The negative evidence bound with its parts; sums over pixels, particles and features."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
-        rebuilt, particles, proposals = self.network(image, batch.get("pair", image))
-        reconstruction = self._reconstruction_loss(rebuilt, image)
-        mean, log_variance = particles.position
-        if not self.hparams["background_in_chamfer"]:
-            mean, log_variance = mean[:, :-1], log_variance[:, :-1]
-        position = chamfer_kl(mean, log_variance, proposals, self.hparams["sigma"])
-        appearance = feature_kl(*particles.feature)
+        posterior, points, features = self.network.encode(image, sample=True)
+        rebuilt = self.network.decode(points, features, posterior.maps)
+        reconstruction = self.reconstruction_loss(rebuilt, image)
+        position = self.position_loss(posterior.position, batch)
+        appearance = feature_kl(*posterior.feature)
         kl = position + self.hparams["kl_balance"] * appearance
         return {
             "loss": reconstruction + self.beta_kl * kl,
             "reconstruction": reconstruction,
-            "chamfer_kl": position,
+            "position_kl": position,
             "feature_kl": appearance,
             "psnr": peak_signal_noise_ratio(rebuilt.detach(), image, data_range=1.0),
         }
 
-    def _reconstruction_loss(self, rebuilt: Tensor, image: Tensor) -> Tensor:
-        if not self._perceptual:
-            return summed_squared_error(rebuilt, image)
-        loss: Tensor = self._perceptual[0].to(image.device)(rebuilt, image)
-        return loss
-
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam with the paper's epoch milestones, or a trapezoid over all steps."""
-        h = self.hparams
-        wide = [self.network.position.head[0].weight, self.network.appearance.background[0].weight]
-        rest = [p for p in self.parameters() if p.requires_grad and all(p is not w for w in wide)]
-        rate = h["learning_rate"]
-        optimizer = torch.optim.Adam(
-            [{"params": rest}, {"params": wide, "lr": rate * h["wide_layer_rate"]}],
-            lr=rate,
-            eps=h["adam_epsilon"],
-            fused=True,
-        )
-        if h["schedule"] == "multistep":
-            falls = MultiStepLR(optimizer, milestones=list(h["milestones"]), gamma=h["gamma"])
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falls}}
-        steps = int(self.trainer.estimated_stepping_batches)
-        return trapezoid(optimizer, steps, max(1, h["warmup_steps"]))
+        return self.optimiser([self.network.position.head, self.network.appearance.background])
 
     def keypoints(self, image: Tensor) -> Keypoints:
         """Means and log-variances (B, K, 2) of the K particles, the background one left out."""
@@ -204,7 +162,39 @@ class DeepLatentParticles(Method):
         _, points, features = self.network.encode(image, sample=False)
         return Codes(points[:, :-1], features)
 
+    def particles(self, image: Tensor) -> Particles:
+        """Particles at their means; heat maps of the picture (B, K, 16, 16) as ``context``.
+
+        A particle's size is that of its Gaussian where it is above the mask's threshold.
+        """
+        posterior, points, features = self.network.encode(image, sample=False)
+        side = 2 * self.hparams["sigma"] * math.sqrt(-2 * math.log(MASK_THRESHOLD))
+        return Particles(
+            position=points[:, :-1],
+            log_variance=posterior.position.log_variance[:, :-1],
+            size=torch.full_like(points[:, :-1], side),
+            feature=features[:, :-1],
+            background=features[:, -1],
+            context=posterior.maps,
+        )
+
+    def render(self, particles: Particles) -> Tensor:
+        """Picture of particles, which must be K and come with their picture's heat maps.
+
+        Raises:
+            ValueError: they are not K, or lack background or context.
+        """
+        background, context = particles.background, particles.context
+        given, wanted = particles.position.shape[1], self.hparams["n_keypoints"]
+        if given != wanted:
+            raise ValueError(f"the masked model paints {wanted} particles, {given} are given")
+        if background is None or context is None:
+            raise ValueError("the masked model paints from particles with background and context")
+        origin = torch.zeros_like(particles.position[:, :1])
+        points = torch.cat([particles.position, origin], 1)
+        features = torch.cat([particles.feature, background.unsqueeze(1)], 1)
+        return self.network.decode(points, features, context)
+
     def reconstruct(self, image: Tensor) -> Tensor:
         """The picture from the means of its posterior."""
-        particles, points, features = self.network.encode(image, sample=False)
-        return self.network.decode(points, features, particles.maps)
+        return self.render(self.particles(image))

@@ -5,9 +5,10 @@ import torch
 
 from benchmarks.perf.plain import PlainMaskedDLP
 from lightning_modules.dlp.losses import chamfer_kl, feature_kl
-from lightning_modules.dlp.network import MaskedDLP, MaskedShape
+from lightning_modules.dlp.network import MaskedDLP
+from lightning_modules.dlp.parts import Sizes
 
-SHAPE = MaskedShape(
+SHAPE = Sizes(
     image_size=64,
     n_keypoints=6,
     n_proposals=20,

@@ -38,7 +38,7 @@ def batch(n: int = 4) -> dict[str, torch.Tensor]:
 def test_the_loss_is_the_weighted_sum_of_its_parts():
     method = DeepLatentParticles(**SMALL, beta_kl=0.3, kl_balance=0.01)
     parts = method.losses(batch())
-    kl = parts["chamfer_kl"] + 0.01 * parts["feature_kl"]
+    kl = parts["position_kl"] + 0.01 * parts["feature_kl"]
     torch.testing.assert_close(parts["loss"], parts["reconstruction"] + 0.3 * kl)
 
 
@@ -54,7 +54,7 @@ def test_the_background_particle_adds_its_share_to_the_chamfer_kl():
         )
         last = slice(None) if included else slice(-1)
         wanted = chamfer_kl(*(v[:, last] for v in particles.position), proposals, 0.1)
-        found[included] = method.losses({"image": image, "index": torch.arange(4)})["chamfer_kl"]
+        found[included] = method.losses({"image": image, "index": torch.arange(4)})["position_kl"]
         torch.testing.assert_close(found[included], wanted)
     assert not torch.equal(found[True], found[False])
 
@@ -65,7 +65,7 @@ def test_the_gradient_loss_takes_the_pixels_place_and_enters_no_checkpoint():
     assert {key.split(".")[0] for key in method.state_dict()} == {"network"}
     image, painted = torch.rand(2, 2, 3, 64, 64)
     wanted = OrientedGradientLoss()(painted, image)
-    torch.testing.assert_close(method._reconstruction_loss(painted, image), wanted)
+    torch.testing.assert_close(method.reconstruction_loss(painted, image), wanted)
 
 
 def test_the_weight_of_the_kl_follows_the_reconstruction_loss():

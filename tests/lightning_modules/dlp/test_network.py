@@ -6,9 +6,10 @@ import math
 import pytest
 import torch
 
-from lightning_modules.dlp.network import BACKGROUND_LOG_VARIANCE, Decoder, MaskedDLP, MaskedShape
+from lightning_modules.dlp.network import MaskedDLP
+from lightning_modules.dlp.parts import BACKGROUND_LOG_VARIANCE, Decoder, Sizes
 
-SMALL = MaskedShape(
+SMALL = Sizes(
     image_size=64,
     n_keypoints=5,
     n_proposals=12,
@@ -34,7 +35,7 @@ PUBLISHED = {
 
 @pytest.fixture(scope="module")
 def faithful() -> MaskedDLP:
-    return MaskedDLP(MaskedShape())
+    return MaskedDLP(Sizes())
 
 
 def millions(module) -> float:
@@ -53,7 +54,9 @@ def test_the_celeba_model_has_the_papers_parameters(faithful):
 def test_shapes_of_the_celeba_model(faithful):
     image = torch.rand(2, 3, 128, 128)
     with torch.no_grad():
-        rebuilt, particles, proposals = faithful(image, image)
+        particles, points, features = faithful.encode(image, sample=True)
+        rebuilt = faithful.decode(points, features, particles.maps)
+        proposals = faithful.prior(image)
     assert rebuilt.shape == image.shape
     assert particles.maps.shape == (2, 30, 16, 16)
     assert particles.position.mean.shape == (2, 31, 2)
@@ -95,10 +98,10 @@ def test_painted_squares_leave_no_lattice():
 
 def test_a_flat_picture_proposes_the_patch_centres():
     network = MaskedDLP(SMALL)
-    points, offset = network.prior.all_patches(torch.full((1, 3, 64, 64), 0.3))
+    points, within = network.prior.all_patches(torch.full((1, 3, 64, 64), 0.3))
     centres = (torch.arange(8) + 0.5) / 4 - 1
     rows, cols = torch.meshgrid(centres, centres, indexing="ij")
-    assert torch.allclose(offset, torch.zeros_like(offset), atol=1e-6)
+    assert torch.allclose(within.mean, torch.zeros_like(within.mean), atol=1e-6)
     assert torch.allclose(points[0], torch.stack([cols, rows], -1).view(-1, 2), atol=1e-6)
 
 
@@ -147,6 +150,4 @@ def test_the_proposals_gradient_reaches_only_the_prior():
 )
 def test_sizes_that_do_not_fit_are_refused(change, said):
     with pytest.raises(ValueError, match=said):
-        MaskedShape(
-            **({"image_size": 64, "channels": (8, 16, 16), "decoder_channels": (8,)} | change)
-        )
+        Sizes(**({"image_size": 64, "channels": (8, 16, 16), "decoder_channels": (8,)} | change))
