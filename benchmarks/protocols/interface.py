@@ -57,6 +57,7 @@ PROTOCOLS: Final[dict[str, str]] = {
     "resampling": "benchmarks.protocols.resampling",
     "leakage": "benchmarks.protocols.leakage",
     "sequences": "benchmarks.protocols.sequences",
+    "video_prediction": "benchmarks.protocols.video_prediction",
 }
 
 

@@ -93,7 +93,7 @@ class EdgeConv(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.own = nn.Linear(inputs, outputs)
-        self.to = nn.Linear(inputs, outputs)
+        self.hears = nn.Linear(inputs, outputs)
         self.heard = nn.Linear(inputs, outputs)
         self.along = nn.Linear(3, outputs)
         self.out = nn.Linear(outputs, outputs)
@@ -102,7 +102,7 @@ class EdgeConv(nn.Module):
         """(N, K, inputs) -> (N, K, outputs)."""
         apart = position.unsqueeze(1) - position.unsqueeze(2)
         apart = torch.cat([apart, apart.norm(dim=-1, keepdim=True)], -1)
-        hidden = self.to(x).unsqueeze(2) + self.heard(x).unsqueeze(1) + self.along(4 * apart)
+        hidden = self.hears(x).unsqueeze(2) + self.heard(x).unsqueeze(1) + self.along(4 * apart)
         others = graph & ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
         message: Tensor = self.out(hidden.relu()) * others.unsqueeze(-1)
         return message.sum(2) + self.own(x)
