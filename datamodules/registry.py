@@ -19,12 +19,14 @@ DATASETS: Final[dict[str, str]] = {
     "affwild": "datamodules.affwild:AffWild",
     "celeba": "datamodules.celeba:CelebA",
     "cifar10": "datamodules.cifar10:CIFAR10",
+    "clevrer": "datamodules.clevrer:CLEVRER",
     "ckplus": "datamodules.ckplus:CKPlus",
     "ffhq": "datamodules.ffhq:FFHQ",
     "mnist": "datamodules.mnist:MNIST",
     "moving_mnist": "datamodules.moving_mnist:MovingMNIST",
     "mug": "datamodules.mug:MUG",
     "multipie": "datamodules.multipie:MultiPIE",
+    "shapes": "datamodules.shapes:Shapes",
     "sprites": "datamodules.sprites:Sprites",
 }
 
