@@ -195,7 +195,7 @@ def _against_encoded(
 ) -> Tensor:
     """Distances (B, F, K) of particles to those of the true frames, tracked from frame to frame."""
     future = clip[:, GIVEN:]
-    seen = joined([method.particles(part) for part in future.flatten(0, 1).split(64)])
+    seen = joined([method.particles(part) for part in torch.split(future.flatten(0, 1), 64)])
     seen = track(of_fields(lambda f: f.view(*future.shape[:2], *f.shape[1:]), seen))
     gaps = (predicted[:, 0].unsqueeze(2) - seen.position[:, 0].unsqueeze(1)).square().sum(-1)
     order = nearest(gaps).view(len(clip), 1, -1, 1).expand_as(predicted)

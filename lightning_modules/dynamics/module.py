@@ -23,6 +23,7 @@ from lightning_modules.dynamics.network import (
     roll_out,
 )
 from lightning_modules.dynamics.predictor import ParticlePredictor
+from lightning_modules.dynamics.tracking import of_fields
 from lightning_modules.interface import Batch, Particles
 from lightning_modules.layers.perceptual import VGGLoss, summed_squared_error
 from lightning_modules.schedules import trapezoid
@@ -115,7 +116,7 @@ class LearnedDynamics(ParticlePredictor):
         window = windows[rows, place]
         made = roll_out(self.step, window[:, : self.memory], self.rollout)
         last = place + self.memory - 1
-        held = Particles(*(None if f is None else f[rows, last] for f in seen))
+        held = of_fields(lambda field: field[rows, last], seen)
         painted = self.painted(self.with_states(held, made))
         frames = last.unsqueeze(1) + torch.arange(1, self.rollout + 1, device=clip.device)
         wanted = clip[rows.unsqueeze(1), frames]

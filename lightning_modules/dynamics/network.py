@@ -77,7 +77,8 @@ class GatedConv(nn.Module):
         """(N, K, inputs) -> (N, K, outputs)."""
         gates = (self.gate_to(x).unsqueeze(2) + self.gate_from(x).unsqueeze(1)).sigmoid()
         heard: Tensor = gates * self.value(x).unsqueeze(1) * graph.unsqueeze(-1)
-        return heard.sum(2) + self.own(x)
+        out: Tensor = heard.sum(2) + self.own(x)
+        return out
 
     def start_still(self) -> None:
         """Give zeros at first."""
@@ -105,7 +106,8 @@ class EdgeConv(nn.Module):
         hidden = self.hears(x).unsqueeze(2) + self.heard(x).unsqueeze(1) + self.along(4 * apart)
         others = graph & ~torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
         message: Tensor = self.out(hidden.relu()) * others.unsqueeze(-1)
-        return message.sum(2) + self.own(x)
+        out: Tensor = message.sum(2) + self.own(x)
+        return out
 
     def start_still(self) -> None:
         """Give zeros at first."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules import registry
-from lightning_modules.dynamics.tracking import joined, of_fields, track
+from lightning_modules.dynamics.tracking import at, joined, of_fields, track
 from lightning_modules.interface import HasParticles, Method, Particles, Unit
 
 AT_ONCE: Final = 64
@@ -78,7 +78,7 @@ class ParticlePredictor(Method):
     @torch.no_grad()
     def tracked(self, clip: Tensor) -> Particles:
         """Particles (B, T, K, ...) of a clip (B, T, C, H, W), lined up from frame to frame."""
-        parts = [self.particles(frames) for frames in clip.flatten(0, 1).split(AT_ONCE)]
+        parts = [self.particles(frames) for frames in torch.split(clip.flatten(0, 1), AT_ONCE)]
         return track(of_fields(lambda f: f.view(*clip.shape[:2], *f.shape[1:]), joined(parts)))
 
     def states(self, particles: Particles) -> Tensor:
@@ -93,14 +93,14 @@ class ParticlePredictor(Method):
 
     def painted(self, particles: Particles) -> Tensor:
         """Frames (B, H, C, S, S) of particles (B, H, K, ...), some at a time."""
-        shape = particles.position.shape[:2]
         flat = of_fields(lambda f: f.flatten(0, 1), particles)
-        places = torch.arange(len(flat.position), device=flat.position.device).split(AT_ONCE)
+        fields = [None if f is None else torch.split(f, AT_ONCE) for f in flat]
         parts = [
-            self.render(of_fields(lambda f, rows=rows: f[rows], flat))  # type: ignore[misc]
-            for rows in places
+            self.render(Particles._make(None if f is None else f[n] for f in fields))
+            for n in range(-(-len(flat.position) // AT_ONCE))
         ]
-        return torch.cat(parts).unflatten(0, shape)
+        frames = torch.cat(parts)
+        return frames.view(*particles.position.shape[:2], *frames.shape[1:])
 
     def continue_states(self, states: Tensor, horizon: int) -> Tensor:
         """States (B, horizon, K, S) that follow ``states`` (B, T, K, S)."""
@@ -110,7 +110,7 @@ class ParticlePredictor(Method):
     def predict_particles(self, clip: Tensor, horizon: int) -> Particles:
         """Particles of the ``horizon`` frames that follow ``clip``, each from those before it."""
         seen = self.tracked(clip)
-        last = of_fields(lambda field: field[:, -1], seen)
+        last = at(seen, -1)
         return self.with_states(last, self.continue_states(self.states(seen), horizon))
 
     @torch.no_grad()

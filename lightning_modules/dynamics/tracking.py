@@ -23,13 +23,18 @@ FEATURE_WEIGHT: Final = 0.05
 
 def of_fields(function: Callable[[Tensor], Tensor], particles: Particles) -> Particles:
     """``function`` of every field that is there."""
-    return Particles(*(None if field is None else function(field) for field in particles))
+    return Particles._make(None if field is None else function(field) for field in particles)
+
+
+def at(particles: Particles, frame: int) -> Particles:
+    """One frame (B, K, ...) of particles (B, T, K, ...)."""
+    return of_fields(lambda field: field[:, frame], particles)
 
 
 def joined(parts: list[Particles], dim: int = 0) -> Particles:
     """Particles of several batches, one after the other along a dimension."""
     fields = zip(*parts, strict=True)
-    return Particles(*(None if f[0] is None else torch.cat(f, dim) for f in fields))
+    return Particles._make(None if f[0] is None else torch.cat(f, dim) for f in fields)
 
 
 def in_order(particles: Particles, order: Tensor) -> Particles:
@@ -71,9 +76,7 @@ def nearest(cost: Tensor) -> Tensor:
 
 def track(particles: Particles) -> Particles:
     """Line up the particles (B, T, K, ...) of clips, in the order of their first frames."""
-    frames = [
-        of_fields(lambda f, t=t: f[:, t], particles) for t in range(particles.position.shape[1])
-    ]
+    frames = [at(particles, t) for t in range(particles.position.shape[1])]
     lined = frames[:1]
     for frame in frames[1:]:
         lined.append(in_order(frame, nearest(_cost(lined[-1], frame))))
