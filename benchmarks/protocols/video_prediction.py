@@ -199,7 +199,7 @@ def _against_encoded(
     seen = track(of_fields(lambda f: f.view(*future.shape[:2], *f.shape[1:]), seen))
     gaps = (predicted[:, 0].unsqueeze(2) - seen.position[:, 0].unsqueeze(1)).square().sum(-1)
     order = nearest(gaps).view(len(clip), 1, -1, 1).expand_as(predicted)
-    distance = (predicted - seen.position.gather(2, order)).norm(dim=-1)
+    distance: Tensor = (predicted - seen.position.gather(2, order)).norm(dim=-1)
     return distance.masked_fill(absent.unsqueeze(1), torch.nan)
 
 
