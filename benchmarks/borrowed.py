@@ -110,9 +110,9 @@ def _lenders(rows: list[Any], lend: Lender) -> dict[str, Spec]:
     found: dict[str, Spec] = {}
     for number, row in enumerate(rows):
         start = row.get("starts_from") if isinstance(row, dict) else None
-        if not isinstance(start, dict) or "table" not in start:
+        if not isinstance(start, dict):
             continue
-        place, name = f"rows.{number}.starts_from", str(start["table"])
+        place, name = f"rows.{number}.starts_from", str(start.get("table"))
         found[name] = _lent(f"{place}.table", name, lend)
         rows_there = {lent.id: lent for lent in found[name].rows if lent.method}
         _named(f"{place}.row", f"row of table '{name}'", str(start.get("row")), rows_there)

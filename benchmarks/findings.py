@@ -17,6 +17,7 @@ TRIVIAL_METHODS: Final = frozenset(
     {
         "fixed_points",
         "random_points",
+        "grid_particles",
         "pca",
         "pca_gradients",
         "picture_pca",

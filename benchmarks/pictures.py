@@ -39,6 +39,7 @@ from benchmarks.code_pictures import (
 )
 from benchmarks.confusion_pictures import draw_confusions
 from benchmarks.diagrams import draw_curves, draw_sparsification
+from benchmarks.object_pictures import draw_objects
 from benchmarks.prediction_pictures import draw_predictions
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.samples import Samples
@@ -81,7 +82,7 @@ def draw_cell(
     Args:
         scored: what the protocol gave.
         folder: where the PNG files go, and MP4 and GIF files of clips (see `draw_clips`):
-            ``particles``, ``landmarks``, ``reconstructions``,
+            ``particles``, ``objects``, ``landmarks``, ``reconstructions``,
             ``views``, ``view-covariance``, ``view-dimensions``, ``canonical``, ``swaps``,
             ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
             ``confusions``, ``sparsification``, ``curves``; ``predictions`` is a film too.
@@ -103,6 +104,7 @@ def draw_cell(
     curves = folder.parent / "metrics.jsonl" if metrics_file is None else Path(metrics_file)
     drawings: dict[str, Callable[[], Sheet | None]] = {
         "particles": lambda: draw_particles(arrays, title),
+        "objects": lambda: draw_objects(arrays, title),
         "landmarks": lambda: draw_landmarks(arrays, title),
         "reconstructions": lambda: draw_reconstructions(arrays, method, title),
         "views": lambda: draw_views(arrays, title),

@@ -136,13 +136,6 @@ class Published(_Model):
     protocol: str = ""
 
 
-class StartsFrom(_Model):
-    """A row of a table."""
-
-    table: str
-    row: Identifier
-
-
 class Row(_Model):
     """One row of a table; without ``method`` it only shows what others published.
 
@@ -150,9 +143,8 @@ class Row(_Model):
         args: the method's arguments, over those of the budget.
         fit: train before scoring.
         train_on: the split it is trained on; None leaves it to the method and the dataset.
-        starts_from: a row, maybe of another table, whose finished weights it starts from: that row
-            is trained first where that has not been done, at the same seed, budget and source, on
-            data of the same fingerprint.
+        starts_from: table and row whose finished weights it starts from, trained first where they
+            are not there, at the same seed, budget and source, on data of the same fingerprint.
         trainer: overrides of the budget's.
         published: metric id -> number from a paper.
     """
@@ -163,7 +155,7 @@ class Row(_Model):
     args: dict[str, Any] = {}
     fit: bool = True
     train_on: str | None = None
-    starts_from: StartsFrom | None = None
+    starts_from: dict[Literal["table", "row"], str] | None = None
     trainer: TrainerArgs = TrainerArgs()
     published: dict[str, Published] = {}
     note: str = ""
@@ -204,6 +196,23 @@ class Claim(_Model):
     factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
+class Ranking(_Model):
+    """A sentence that one metric orders runs as another does, see `benchmarks.rankings`.
+
+    Args:
+        by: metric by which a run is chosen, the lower the better.
+        of: metric that the choice is to be good by.
+        rows: whose runs; all rows that learn if empty.
+    """
+
+    id: Identifier
+    text: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    by: str
+    of: str
+    rows: list[Identifier] = []
+
+
 class Spec(_Model):
     """One table. See ``benchmarks/specs`` for examples.
 
@@ -220,6 +229,7 @@ class Spec(_Model):
     budgets: dict[Identifier, Budget] = Field(min_length=1)
     rows: list[Row] = Field(min_length=1)
     claims: list[Claim] = []
+    rankings: list[Ranking] = []
     lenders: dict[str, Spec] = {}
 
     @model_validator(mode="after")
@@ -227,6 +237,8 @@ class Spec(_Model):
         _refuse_twice("column", self.columns)
         _refuse_twice("row", [row.id for row in self.rows])
         _refuse_twice("claim", [claim.id for claim in self.claims])
+        for name in {name for ranking in self.rankings for name in ranking.rows}:
+            self.row(name)
         for claim in self.claims:
             for side, operand in (("left", claim.left), ("right", claim.right)):
                 place = f"claim '{claim.id}', {side}"
@@ -262,7 +274,8 @@ class Spec(_Model):
         """Every metric the spec speaks of: columns, published numbers, claims."""
         published = {metric for row in self.rows for metric in row.published}
         claimed = {side.metric for claim in self.claims for side in (claim.left, claim.right)}
-        return set(self.columns) | published | claimed
+        ranked = {metric for ranking in self.rankings for metric in (ranking.by, ranking.of)}
+        return set(self.columns) | published | claimed | ranked
 
 
 class CellSpec(_Model):

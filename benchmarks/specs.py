@@ -168,8 +168,8 @@ def resolve_cell(
     if row.starts_from is None:
         return cell
     base = resolve_cell(
-        spec.lenders[row.starts_from.table],
-        row.starts_from.row,
+        spec.lenders[row.starts_from["table"]],
+        row.starts_from["row"],
         seed=seed,
         budget=budget,
         source=source,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.claims import ClaimVerdict, evaluate_claims
 from benchmarks.findings import Decomposition, Upset, decompose, is_control, upsets
 from benchmarks.metrics import MetricInfo, metric_info
+from benchmarks.rankings import RankingVerdict, evaluate_rankings
 from benchmarks.schema import CellResult, Row, Spec
 from benchmarks.summaries import (
     Group,
@@ -65,6 +66,7 @@ class TableData:
     decompositions: tuple[Decomposition, ...]
     upsets: tuple[Upset, ...]
     verdicts: tuple[ClaimVerdict, ...]
+    rankings: tuple[RankingVerdict, ...]
 
     def has_published(self, metric: str) -> bool:
         """Whether any row has a published number of a metric."""
@@ -123,6 +125,7 @@ def build_table(spec: Spec, cells: Sequence[CellResult]) -> TableData:
         decompositions=tuple(decompose(spec, cells)),
         upsets=tuple(upsets(spec, cells)),
         verdicts=tuple(evaluate_claims(spec, cells)),
+        rankings=tuple(evaluate_rankings(spec, cells)),
     )
 
 

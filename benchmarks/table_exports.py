@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from benchmarks.claims import ClaimVerdict
 from benchmarks.metrics import METRICS, MetricInfo
+from benchmarks.rankings import RankingVerdict
 from benchmarks.schema import CellResult
 from benchmarks.summaries import cell_value
 from benchmarks.table_data import TableData, TableRow
@@ -96,6 +97,7 @@ def to_json(data: TableData) -> str:
         "decompositions": [asdict(item) for item in data.decompositions],
         "controls_ahead": [asdict(item) for item in data.upsets],
         "claims": [_json_claim(item) for item in data.verdicts],
+        **({"rankings": [_json_ranking(item) for item in data.rankings]} if data.rankings else {}),
         "cells": [_finite(cell.model_dump(mode="json")) for cell in data.cells],
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -130,6 +132,11 @@ def _json_claim(item: ClaimVerdict) -> dict[str, Any]:
     published = item.published
     fields["published"] = published and {**asdict(published), "holds": published.holds}
     return {**item.claim.model_dump(mode="json"), **fields}
+
+
+def _json_ranking(item: RankingVerdict) -> dict[str, Any]:
+    fields = {name: value for name, value in vars(item).items() if name != "ranking"}
+    return {**item.ranking.model_dump(mode="json"), **fields}
 
 
 def _finite(value: Any) -> Any:

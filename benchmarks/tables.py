@@ -12,6 +12,7 @@ from benchmarks.documents import Block, Span, Text, bold, code, text
 from benchmarks.files import write_atomically
 from benchmarks.findings import INTERCEPT, Part
 from benchmarks.metrics import METRICS, MetricInfo
+from benchmarks.rankings import RankingVerdict
 from benchmarks.schema import CellResult, Spec
 from benchmarks.summaries import Sample
 from benchmarks.table_data import TableData, TableRow, build_table
@@ -100,7 +101,8 @@ def _document(data: TableData) -> list[Block]:
     if notes.words:
         numbers = [str(i + 1) for i in range(len(notes.words))]
         blocks.append(doc.Listing([text(words) for words in notes.words], numbers))
-    return blocks + _decomposition(data) + _upsets(data) + _claims(data.verdicts)
+    found = _decomposition(data) + _upsets(data) + _claims(data.verdicts)
+    return blocks + found + _rankings(data.rankings)
 
 
 def _line(data: TableData, item: TableRow, notes: _Notes) -> list[Text]:
@@ -272,3 +274,25 @@ def _claim(item: ClaimVerdict) -> Text:
     elif claim.origin == "paper":
         parts.append(f" ({claim.source})")
     return text(*parts)
+
+
+def _rankings(verdicts: Sequence[RankingVerdict]) -> list[Block]:
+    if not verdicts:
+        return []
+    items = [
+        text(
+            bold(item.verdict),
+            f": {item.ranking.text}. {item.reason} ({item.ranking.source})",
+        )
+        for item in verdicts
+    ]
+    return [
+        doc.Heading(text("Choosing among runs")),
+        doc.Paragraph(
+            text(
+                "Rank correlation over all finished runs of rows that learn; holds or fails by a "
+                "permutation test at one-sided 5 %."
+            )
+        ),
+        doc.Listing(items),
+    ]

@@ -81,8 +81,18 @@ class HasParticles(Protocol):
         """Picture (B, C, H, W) of ``particles``, of any number K; values may leave [0, 1].
 
         Raises:
-            ValueError: the method paints a fixed number of particles, and K is another.
+            ValueError: the method cannot paint so many, or so few, or a field is None that it
+                paints by. A presence of 0 leaves a particle out everywhere.
         """
+        ...
+
+
+@runtime_checkable
+class HasMasks(HasParticles, Protocol):
+    """Its particles share the picture's pixels between them and a background."""
+
+    def masks(self, particles: Particles) -> Tensor:
+        """Share of each pixel that each particle paints, (B, K, H, W) in [0, 1]."""
         ...
 
 

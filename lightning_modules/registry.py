@@ -39,6 +39,7 @@ METHODS: Final[dict[str, str]] = {
     "constant_velocity": "lightning_modules.dynamics.controls:ConstantVelocity",
     "fixed_points": "lightning_modules.controls.points:FixedPoints",
     "random_points": "lightning_modules.controls.points:RandomPoints",
+    "grid_particles": "lightning_modules.controls.grid:GridParticles",
     "nearest_picture": "lightning_modules.controls.memory:NearestPicture",
     "picture_pca": "lightning_modules.controls.memory:PicturePCA",
     "zero_field": "lightning_modules.controls.anchors:ZeroField",

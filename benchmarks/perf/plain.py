@@ -14,73 +14,43 @@ from torch.nn import functional as F
 
 from lightning_modules.dlp.losses import feature_kl
 from lightning_modules.dlp.network import MASK_THRESHOLD, MaskedDLP
-from lightning_modules.dlp.parts import BACKGROUND_LOG_VARIANCE, MAP_SIZE, Gaussian
+from lightning_modules.dlp.parts import (
+    BACKGROUND_LOG_VARIANCE,
+    MAP_SIZE,
+    Gaussian,
+    PointMap,
+    ProposalPrior,
+    Sizes,
+)
 from lightning_modules.layers.pointnet import MessageLayer
 from lightning_modules.layers.points import pixel_centres
 
 
-class PlainMaskedDLP:
-    """Loops around the layers of a `MaskedDLP`.
+class PlainParticles:
+    """What the plain references of both models share.
 
     Args:
-        network: the model whose weights are used.
+        shape: sizes of the model.
+        prior: its proposals.
+        point_map: its point-cloud map.
     """
 
-    def __init__(self, network: MaskedDLP) -> None:
-        self.network = network
-        self.shape = network.shape
+    def __init__(self, shape: Sizes, prior: ProposalPrior, point_map: PointMap) -> None:
+        self.shape, self.prior, self.point_map = shape, prior, point_map
 
-    def losses(self, image: Tensor, prior_image: Tensor, beta_kl: float) -> Tensor:
-        """The training loss with the posterior's means in place of samples, MSE reconstruction."""
-        maps, position = self.network.position(image)
-        points = position.mean
-        gaussians, background = self._gaussians(points)
-        feature = self._features(maps.detach(), points.detach(), background)
-        origin = torch.zeros_like(points[:, :1])
-        constant = torch.full_like(origin, BACKGROUND_LOG_VARIANCE)
-        points = torch.cat([points, origin], 1)
-        log_variance = torch.cat([position.log_variance, constant], 1)
-        painted = self._point_map(points, feature.mean)
-        rebuilt = self.network.decoder(
-            torch.cat([gaussians, (1 - background) * painted, background * maps.detach()], 1)
-        )
-        reconstruction = (rebuilt - image).square().sum() / len(image)
-        chamfer = self._chamfer(points, log_variance, self._proposals(prior_image))
-        loss: Tensor = reconstruction + beta_kl * (chamfer + 1e-3 * feature_kl(*feature))
-        return loss
-
-    def _gaussians(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """One full grid of squared distances a particle; the union of masks by a running sum."""
+    def gaussians(self, points: Tensor) -> Tensor:
+        """One full grid of squared distances a particle, (B, K, 16, 16)."""
         centres = pixel_centres(MAP_SIZE, like=points)
         rows, cols = torch.meshgrid(centres, centres, indexing="ij")
-        maps, union = [], torch.zeros(len(points), MAP_SIZE, MAP_SIZE)
+        maps = []
         for k in range(points.shape[1]):
             x, y = points[:, k, 0, None, None], points[:, k, 1, None, None]
-            map_k = torch.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / self.shape.sigma**2)
-            maps.append(map_k)
-            union = (union + (map_k.detach() > MASK_THRESHOLD).float()).clamp(0, 1)
-        return torch.stack(maps, 1), 1 - union.unsqueeze(1)
+            maps.append(torch.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / self.shape.sigma**2))
+        return torch.stack(maps, 1)
 
-    def _features(self, maps: Tensor, points: Tensor, background: Tensor) -> Gaussian:
-        """Each particle's glimpse: shift all maps to the picture's centre, then cut it out."""
-        appearance = self.network.appearance
-        side, size = appearance.side, MAP_SIZE
-        low = (size - side) // 2
-        out = []
-        for k in range(points.shape[1]):
-            shift = torch.eye(2, 3).repeat(len(maps), 1, 1)
-            shift[:, :, 2] = points[:, k]
-            grid = F.affine_grid(shift, list(maps.shape), align_corners=False)
-            centred = F.grid_sample(maps, grid, align_corners=False)
-            crop = centred[:, :, low : low + side, low : low + side].flatten(1)
-            out.append(appearance.particle(torch.cat([crop, points[:, k]], -1)))
-        out.append(appearance.background((maps * background).flatten(1)))
-        mean, log_variance = torch.stack(out, 1).chunk(2, -1)
-        return Gaussian(mean, log_variance)
-
-    def _point_map(self, points: Tensor, features: Tensor) -> Tensor:
+    def cloud_map(self, points: Tensor, features: Tensor) -> Tensor:
         """Message passing with explicit edges; batch statistics over all pictures' messages."""
-        point_map = self.network.point_map
+        point_map = self.point_map
         cloud = point_map.points
         points = points.detach()
         senders, receivers = [], []
@@ -106,9 +76,9 @@ class PlainMaskedDLP:
         maps: Tensor = point_map.up(seed.view(len(points), -1, grid, grid))
         return maps
 
-    def _proposals(self, image: Tensor) -> Tensor:
+    def proposals(self, image: Tensor) -> Tensor:
         """Every patch cut out by itself; all go through the network as one batch."""
-        prior, patch = self.network.prior, self.shape.patch_size
+        prior, patch = self.prior, self.shape.patch_size
         side = image.shape[-1] // patch
         cells = [(row, col) for row in range(side) for col in range(side)]
         patches = [
@@ -130,7 +100,7 @@ class PlainMaskedDLP:
         kept = torch.stack(offsets, 1).topk(self.shape.n_proposals, dim=1).indices
         return torch.stack([torch.stack(points, 1)[b, kept[b]] for b in range(len(image))])
 
-    def _chamfer(self, mean: Tensor, log_variance: Tensor, prior: Tensor) -> Tensor:
+    def chamfer(self, mean: Tensor, log_variance: Tensor, prior: Tensor) -> Tensor:
         """Both sums of the Chamfer-KL, one particle and one proposal at a time."""
         t2 = self.shape.sigma**2
         table = []
@@ -143,3 +113,59 @@ class PlainMaskedDLP:
             table.append(torch.stack(row, -1))
         kl = torch.stack(table, 1)
         return (kl.amin(2).sum(1) + kl.amin(1).sum(1)).mean()
+
+
+class PlainMaskedDLP(PlainParticles):
+    """Loops around the layers of a `MaskedDLP`.
+
+    Args:
+        network: the model whose weights are used.
+    """
+
+    def __init__(self, network: MaskedDLP) -> None:
+        super().__init__(network.shape, network.prior, network.point_map)
+        self.network = network
+
+    def losses(self, image: Tensor, prior_image: Tensor, beta_kl: float) -> Tensor:
+        """The training loss with the posterior's means in place of samples, MSE reconstruction."""
+        maps, position = self.network.position(image)
+        points = position.mean
+        gaussians = self.gaussians(points)
+        background = 1 - self._union(gaussians)
+        feature = self._features(maps.detach(), points.detach(), background)
+        origin = torch.zeros_like(points[:, :1])
+        constant = torch.full_like(origin, BACKGROUND_LOG_VARIANCE)
+        points = torch.cat([points, origin], 1)
+        log_variance = torch.cat([position.log_variance, constant], 1)
+        painted = self.cloud_map(points, feature.mean)
+        rebuilt = self.network.decoder(
+            torch.cat([gaussians, (1 - background) * painted, background * maps.detach()], 1)
+        )
+        reconstruction = (rebuilt - image).square().sum() / len(image)
+        chamfer = self.chamfer(points, log_variance, self.proposals(prior_image))
+        loss: Tensor = reconstruction + beta_kl * (chamfer + 1e-3 * feature_kl(*feature))
+        return loss
+
+    def _union(self, gaussians: Tensor) -> Tensor:
+        """Union of the particles' masks by a running sum."""
+        union = torch.zeros_like(gaussians[:, 0])
+        for k in range(gaussians.shape[1]):
+            union = (union + (gaussians[:, k].detach() > MASK_THRESHOLD).float()).clamp(0, 1)
+        return union.unsqueeze(1)
+
+    def _features(self, maps: Tensor, points: Tensor, background: Tensor) -> Gaussian:
+        """Each particle's glimpse: shift all maps to the picture's centre, then cut it out."""
+        appearance = self.network.appearance
+        side, size = appearance.side, MAP_SIZE
+        low = (size - side) // 2
+        out = []
+        for k in range(points.shape[1]):
+            shift = torch.eye(2, 3).repeat(len(maps), 1, 1)
+            shift[:, :, 2] = points[:, k]
+            grid = F.affine_grid(shift, list(maps.shape), align_corners=False)
+            centred = F.grid_sample(maps, grid, align_corners=False)
+            crop = centred[:, :, low : low + side, low : low + side].flatten(1)
+            out.append(appearance.particle(torch.cat([crop, points[:, k]], -1)))
+        out.append(appearance.background((maps * background).flatten(1)))
+        mean, log_variance = torch.stack(out, 1).chunk(2, -1)
+        return Gaussian(mean, log_variance)

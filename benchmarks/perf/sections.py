@@ -11,6 +11,7 @@ import torch
 from benchmarks.perf.plain import PlainMaskedDLP
 from benchmarks.perf.plain_ddr import PlainDDR
 from benchmarks.perf.plain_deformable import PlainDeformable
+from benchmarks.perf.plain_objects import PlainObjectDLP
 from datamodules.celeba import CelebA
 from datamodules.interface import DataModule
 from datamodules.moving_mnist import MovingMNIST
@@ -18,11 +19,16 @@ from datamodules.standins.faces import render_faces, sample_factors
 from lightning_modules.ddr.module import DDR
 from lightning_modules.ddr.network import Noise
 from lightning_modules.deformable.module import DeformableGenerator
+from lightning_modules.dlp.learner import ParticleLearner
 from lightning_modules.dlp.module import DeepLatentParticles
+from lightning_modules.dlp.object_network import Drawn
+from lightning_modules.dlp.objects import DLPObjects
 from lightning_modules.interface import Batch
+from lightning_modules.layers.compositing import lay_over
 
 BATCH: Final = 16
 CHAINS: Final = 100
+SCENES: Final = 32
 
 # The paper's masked model at 64 px, as the authors' code configures it for that size.
 FAITHFUL_64: Final = {
@@ -32,6 +38,19 @@ FAITHFUL_64: Final = {
     "decoder_channels": (128, 64),
     "reconstruction": "mse",
 }
+
+# The paper's object models of Shapes, 64 px, and of Traffic, 128 px.
+SHAPES: Final = {
+    "image_size": 64,
+    "n_proposals": 15,
+    "patch_size": 8,
+    "feature_dim": 6,
+    "channels": (32, 64, 128),
+    "decoder_channels": (128, 64),
+    "glimpse_phase": 0,
+    "noise_phase": 0,
+}
+TRAFFIC: Final = {"n_keypoints": 15, "feature_dim": 20}
 
 
 @dataclass(frozen=True)
@@ -56,7 +75,7 @@ def faithful_model() -> DeepLatentParticles:
 
 
 def _training(
-    title: str, method: DeepLatentParticles, loss: Callable[[torch.Tensor], torch.Tensor]
+    title: str, method: ParticleLearner, loss: Callable[[torch.Tensor], torch.Tensor]
 ) -> Section:
     optimizer = torch.optim.Adam(method.parameters(), lr=2e-4, eps=1e-4)
     image = torch.rand(BATCH, 3, 64, 64)
@@ -89,6 +108,80 @@ def train_plain() -> Section:
         method,
         lambda image: plain.losses(image, image, method.beta_kl),
     )
+
+
+def objects() -> Section:
+    """Forward, losses, backward and Adam of the object model."""
+    torch.manual_seed(0)
+    method = DLPObjects(**SHAPES).train()  # type: ignore[arg-type]
+    index = torch.arange(BATCH)
+    return _training(
+        "object model, training step",
+        method,
+        lambda image: method.losses({"image": image, "index": index})["loss"],
+    )
+
+
+def objects_plain() -> Section:
+    """The same step as the paper reads, loop by loop."""
+    torch.manual_seed(0)
+    method = DLPObjects(**SHAPES).train()  # type: ignore[arg-type]
+    plain = PlainObjectDLP(method.network.to(memory_format=torch.contiguous_format))
+    return _training(
+        "object model, training step, plain reference",
+        method,
+        lambda image: plain.losses(image, image, method.beta_kl),
+    )
+
+
+def _painting(title: str, *, plain: bool, whole: bool) -> Section:
+    torch.manual_seed(0)
+    method = DLPObjects(**TRAFFIC).eval()  # type: ignore[arg-type]
+    network, count, side = method.network, method.network.shape.n_keypoints, 32
+    points = torch.rand(SCENES, count, 2) * 2 - 1
+    drawn = Drawn(
+        points,
+        torch.randn(SCENES, count, 20),
+        torch.randn(SCENES, 20),
+        torch.rand(SCENES, count),
+        network.own_size(points),
+        None,
+    )
+    painted, behind = torch.rand(SCENES, count, 4, side, side), torch.rand(SCENES, 3, 128, 128)
+    if plain:
+        network.to(memory_format=torch.contiguous_format)
+    reference = PlainObjectDLP(network)
+
+    @torch.no_grad()
+    def step() -> object:
+        if whole:
+            return (reference if plain else network).decode(drawn)
+        if plain:
+            return reference.compose(painted, drawn, behind)
+        placed, weights = network.lay(painted, drawn)
+        return lay_over(behind, placed.values[:, :, 1:], weights, placed.pixels)
+
+    return Section(title, SCENES, step)
+
+
+def compose() -> Section:
+    """Glimpses of 15 particles put in place and laid over each other, at 128 px."""
+    return _painting("object model, compositing", plain=False, whole=False)
+
+
+def compose_plain() -> Section:
+    """The same as the paper reads, one particle's canvas after the other."""
+    return _painting("object model, compositing, plain reference", plain=True, whole=False)
+
+
+def paint() -> Section:
+    """The same with what paints glimpses and background: mostly convolutions."""
+    return _painting("object model, decoding", plain=False, whole=True)
+
+
+def paint_plain() -> Section:
+    """The same as the paper reads."""
+    return _painting("object model, decoding, plain reference", plain=True, whole=True)
 
 
 def encode() -> Section:
@@ -210,6 +303,12 @@ def render() -> Section:
 SECTIONS: Final[dict[str, Callable[[], Section]]] = {
     "train": train,
     "train_plain": train_plain,
+    "objects": objects,
+    "objects_plain": objects_plain,
+    "compose": compose,
+    "compose_plain": compose_plain,
+    "paint": paint,
+    "paint_plain": paint_plain,
     "encode": encode,
     "read": read,
     "read_clips": read_clips,

@@ -56,6 +56,7 @@ PROTOCOLS: Final[dict[str, str]] = {
     "expression": "benchmarks.protocols.expression",
     "resampling": "benchmarks.protocols.resampling",
     "leakage": "benchmarks.protocols.leakage",
+    "objects": "benchmarks.protocols.objects",
     "sequences": "benchmarks.protocols.sequences",
     "video_prediction": "benchmarks.protocols.video_prediction",
 }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lightning_modules.dlp.network import MaskedDLP
 from lightning_modules.dlp.object_network import ObjectDLP
+from lightning_modules.dlp.object_parts import ProposalPositions
 from lightning_modules.layers.blocks import ConvBlock
 
 _RADIUS = 0.7
@@ -34,7 +35,7 @@ def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
 
     Convolutions start as He et al. (2015) have it, heat maps included: from the paper's tiny ones,
     every step of Adam is a tenth of the weight and positions jump about. The picture starts as
-    grey, and particles on a spiral over its middle with log-variance -8.
+    grey, and particles on a spiral over its middle, or on their anchors, with log-variance -8.
     """
     for module in network.modules():
         if isinstance(module, ConvBlock):
@@ -44,9 +45,12 @@ def spread_particles(network: MaskedDLP | ObjectDLP) -> None:
     painter = network.decoder.head[0]
     assert isinstance(painter, nn.Conv2d) and painter.bias is not None
     painter.bias.fill_(_GREY)
-    last = network.position.head[-1]
+    position = network.position
+    reader = position.offset if isinstance(position, ProposalPositions) else position
+    last = reader.head[-1]
     assert isinstance(last, nn.Linear)
     last.weight.mul_(0.1)
     start = last.bias.view(-1, 4)
-    start[:, :2] = torch.atanh(sunflower(len(start), _RADIUS, like=start))
+    spiral = sunflower(len(start), _RADIUS, like=start)
+    start[:, :2] = torch.atanh(spiral) if reader is position else 0
     start[:, 2:] = _LOG_VARIANCE

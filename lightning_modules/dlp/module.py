@@ -108,24 +108,7 @@ class DeepLatentParticles(ParticleLearner):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        shape = Sizes(
-            image_size=image_size,
-            n_keypoints=n_keypoints,
-            n_proposals=n_proposals,
-            patch_size=patch_size,
-            feature_dim=feature_dim,
-            glimpse_ratio=glimpse_ratio,
-            sigma=sigma,
-            channels=channels,
-            first_kernel=first_kernel,
-            first_stride=first_stride,
-            prior_channels=prior_channels,
-            hidden=hidden,
-            point_channels=point_channels,
-            decoder_channels=decoder_channels,
-            decoder_last=decoder_last,
-            norm=norm,
-        )
+        shape = Sizes.of(self.hparams)
         self.network = MaskedDLP(shape).to(memory_format=torch.channels_last)
         if initialisation == "spread":
             spread_particles(self.network)

@@ -19,15 +19,9 @@ from lightning_modules.dlp.learner import (
     Schedule,
 )
 from lightning_modules.dlp.losses import feature_kl
-from lightning_modules.dlp.object_network import (
-    BackgroundSees,
-    Drawn,
-    ObjectDLP,
-    ObjectSizes,
-    Order,
-    Posterior,
-)
-from lightning_modules.dlp.parts import ProposalFilter
+from lightning_modules.dlp.object_network import Drawn, ObjectDLP, Posterior
+from lightning_modules.dlp.object_parts import BackgroundSees, ObjectSizes, Order, PositionFrom
+from lightning_modules.dlp.parts import PositionEncoder, ProposalFilter
 from lightning_modules.interface import Batch, Codes, Keypoints, Particles
 from lightning_modules.layers.blocks import Norm
 
@@ -60,10 +54,12 @@ class DLPObjects(ParticleLearner):
         decoder_last: channels before its last layer; None for the paper's rule.
         glimpse_channels: widths of the glimpse encoder, and half those of the glimpse decoder.
         norm: ``batch`` (paper) or ``group``.
+        prior_norm: of the proposal network; None for ``norm``.
         proposal_filter: ``distance`` (paper) or ``variance``, see `Sizes`.
         learned_size: particles stretch their glimpses (paper: no).
         order: ``index`` (paper) or ``depth``: who hides whom.
         background_sees: ``particles`` (paper) or ``feature``: what the background is painted from.
+        position_from: ``heat_maps`` (paper) or ``proposals``: where particles are found.
         reconstruction: ``mse``, ``vgg`` (needs a weights file, see `VGGLoss`), ``vgg_or_mse``,
             which `resolve_arguments` settles aloud, or ``gradients`` (not the paper's, see
             `OrientedGradientLoss`).
@@ -106,10 +102,12 @@ class DLPObjects(ParticleLearner):
         decoder_last: int | None = None,
         glimpse_channels: tuple[int, ...] = (16, 16, 32),
         norm: Norm = "batch",
+        prior_norm: Norm | None = None,
         proposal_filter: ProposalFilter = "distance",
         learned_size: bool = False,
         order: Order = "index",
         background_sees: BackgroundSees = "particles",
+        position_from: PositionFrom = "heat_maps",
         reconstruction: Reconstruction = "mse",
         beta_kl: float | None = None,
         kl_balance: float = 1e-3,
@@ -130,29 +128,7 @@ class DLPObjects(ParticleLearner):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        shape = ObjectSizes(
-            image_size=image_size,
-            n_keypoints=n_keypoints,
-            n_proposals=n_proposals,
-            patch_size=patch_size,
-            feature_dim=feature_dim,
-            glimpse_ratio=glimpse_ratio,
-            sigma=sigma,
-            channels=channels,
-            first_kernel=first_kernel,
-            first_stride=first_stride,
-            prior_channels=prior_channels,
-            hidden=hidden,
-            point_channels=point_channels,
-            decoder_channels=decoder_channels,
-            decoder_last=decoder_last,
-            glimpse_channels=glimpse_channels,
-            norm=norm,
-            proposal_filter=proposal_filter,
-            learned_size=learned_size,
-            order=order,
-            background_sees=background_sees,
-        )
+        shape = ObjectSizes.of(self.hparams)
         self.network = ObjectDLP(shape).to(memory_format=torch.channels_last)
         if initialisation == "spread":
             spread_particles(self.network)
@@ -213,11 +189,13 @@ class DLPObjects(ParticleLearner):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Adam with the paper's epoch milestones, or a trapezoid over all steps."""
         network = self.network
-        return self.optimiser([network.position.head, network.presence, network.background])
+        position = network.position
+        slots = [position.head, network.presence] if isinstance(position, PositionEncoder) else []
+        return self.optimiser([*slots, network.background])
 
     def keypoints(self, image: Tensor) -> Keypoints:
         """Means and log-variances (B, K, 2) of the K particles, the background one left out."""
-        _, position = self.network.position(image)
+        _, position = self.network.locate(image)
         return Keypoints(position.mean, position.log_variance)
 
     def particles(self, image: Tensor) -> Particles:
@@ -250,7 +228,8 @@ class DLPObjects(ParticleLearner):
         Raises:
             ValueError: particles lack presence, background or, if learned, depth.
         """
-        placed, weights = self.network.lay(self._drawn(particles))
+        painted = self.network.painter(particles.feature)
+        placed, weights = self.network.lay(painted, self._drawn(particles))
         side = self.network.shape.image_size
         flat = weights.new_zeros(*weights.shape[:2], side**2 + 1)
         flat = flat.scatter(2, placed.pixels, weights)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from lightning_modules.layers.blocks import (
     BinomialFilter,
@@ -34,6 +35,7 @@ BACKGROUND_LOG_VARIANCE = math.log(0.01)
 ProposalFilter = Literal["distance", "variance"]
 
 _NARROW = 1e-6
+_SURPASSED = 0.9
 
 
 class Gaussian(NamedTuple):
@@ -87,6 +89,8 @@ class Sizes:
         proposal_filter: proposals that stay: with the largest ``distance`` from their patch's
             centre (paper), or with the smallest ``variance`` of their spatial softmax (the
             authors' second version).
+        prior_norm: normalisation of the proposal network; None for ``norm``. With ``group`` every
+            patch is normalised by itself: a faint shade of the floor then says as much as an edge.
     """
 
     image_size: int = 128
@@ -106,6 +110,13 @@ class Sizes:
     decoder_last: int | None = None
     norm: Norm = "batch"
     proposal_filter: ProposalFilter = "distance"
+    prior_norm: Norm | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Sizes among a method's ``arguments``; what it has no argument for keeps its default."""
+        names = (field.name for field in fields(cls))
+        return cls(**{name: arguments[name] for name in names if name in arguments})
 
     def __post_init__(self) -> None:
         reach = self.image_size / (self.first_stride * 2 ** (len(self.channels) - 1))
@@ -165,7 +176,7 @@ class ProposalPrior(nn.Module):
         self.patch = shape.patch_size
         self.keep = shape.n_proposals
         self.narrowest = shape.proposal_filter == "variance"
-        self.maps = FeatureCNN(3, shape.prior_channels, 1, norm=shape.norm)
+        self.maps = FeatureCNN(3, shape.prior_channels, 1, norm=shape.prior_norm or shape.norm)
 
     def all_patches(self, image: Tensor) -> tuple[Tensor, Gaussian]:
         """Keypoint of every patch: global position (B, N, 2), and its softmax within the patch.
@@ -194,15 +205,36 @@ class ProposalPrior(nn.Module):
         within = Gaussian(offset.flatten(1, 2), variance.clamp(min=_NARROW).log().flatten(1, 2))
         return ((2 * pixel + 1) / size - 1).flatten(1, 2), within
 
+    def _scores(self, within: Gaussian) -> Tensor:
+        """How little a patch (B, N) looks like a flat one, at least 0 by distance."""
+        if self.narrowest:
+            return -within.log_variance.exp().sum(-1)
+        return within.mean.square().sum(-1)
+
     def forward(self, image: Tensor) -> Tensor:
         """Proposals (B, L, 2) of a picture (B, 3, S, S)."""
         points, within = self.all_patches(image)
-        if self.narrowest:
-            score = -within.log_variance.exp().sum(-1)
-        else:
-            score = within.mean.square().sum(-1)
-        kept = score.topk(self.keep, dim=1).indices
-        return points.gather(1, kept.unsqueeze(-1).expand(-1, -1, 2))
+        return _taken(points, self._scores(within), self.keep)
+
+    @torch.no_grad()
+    def anchors(self, image: Tensor, count: int) -> Tensor:
+        """The best proposals for particles to start from, (B, count, 2), apart where possible.
+
+        Patches whose score none of their neighbours surpasses go first, so that one large object
+        does not take them all.
+        """
+        points, within = self.all_patches(image)
+        side = image.shape[-1] // self.patch
+        scores = self._scores(within)
+        scores = scores - scores.amin(1, keepdim=True)
+        around = F.max_pool2d(scores.view(-1, 1, side, side), 3, stride=1, padding=1).flatten(1)
+        return _taken(points, scores * (1 - _SURPASSED * (scores < around).to(scores)), count)
+
+
+def _taken(points: Tensor, scores: Tensor, count: int) -> Tensor:
+    """The ``count`` of ``points`` (B, N, 2) with the largest ``scores`` (B, N)."""
+    kept = scores.topk(count, dim=1).indices
+    return points.gather(1, kept.unsqueeze(-1).expand(-1, -1, 2))
 
 
 class PointMap(nn.Module):

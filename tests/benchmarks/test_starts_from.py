@@ -207,6 +207,7 @@ def test_what_cannot_start_from_another_says_so(spec, tmp_path):
         ("{table: tiny.yaml, row: goood}", "rows.0.starts_from.row: unknown row of table"),
         ("{table: tinny, row: good}", "rows.0.starts_from.table: unknown table 'tinny'"),
         ("{table: tiny.yaml, row: paper}", "rows.0.starts_from.row: unknown row of table"),
+        ("{row: good}", "rows.0.starts_from.table: unknown table 'None'"),
         ("{table: tiny.yaml}", "rows.0.starts_from.row: unknown row of table"),
     ],
 )

@@ -22,7 +22,7 @@ SHAPE = Sizes(
 BETA = 0.1
 
 
-def spread_out(network: MaskedDLP) -> MaskedDLP:
+def spread_out(network):
     """Weights as after some training: points apart, heat maps of size one, patches that differ."""
     torch.manual_seed(1)
     with torch.no_grad():

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from lightning_modules.dlp.object_network import ObjectDLP, ObjectSizes
+from lightning_modules.dlp.object_network import ObjectDLP
+from lightning_modules.dlp.object_parts import ObjectSizes
 
 SMALL = ObjectSizes(
     image_size=64,
@@ -25,6 +26,7 @@ SECOND = dataclasses.replace(
     learned_size=True,
     order="depth",
     background_sees="feature",
+    position_from="proposals",
     norm="group",
     proposal_filter="variance",
 )
@@ -129,12 +131,13 @@ def test_the_first_particle_hides_the_others_and_presence_takes_one_out():
     torch.manual_seed(0)
     network = ObjectDLP(SMALL).eval()
     drawn = opaque(network)
-    _, shares = network.lay(drawn)
+    painted = network.painter(drawn.features)
+    _, shares = network.lay(painted, drawn)
     inner = shares[0, :, 17 * 8 + 8]
     assert inner.tolist() == pytest.approx([1, 0, 0, 0, 0], abs=1e-5)
     gone = drawn.presence.clone()
     gone[:, 0] = 0
-    _, shares = network.lay(drawn._replace(presence=gone))
+    _, shares = network.lay(painted, drawn._replace(presence=gone))
     assert shares[0, :, 17 * 8 + 8].tolist() == pytest.approx([0, 1, 0, 0, 0], abs=1e-5)
 
 
@@ -143,7 +146,7 @@ def test_by_depth_the_nearest_particle_is_seen_and_gradients_reach_the_depths():
     network = ObjectDLP(SECOND).eval()
     depth = torch.tensor([[0.0, 0.0, 9.0, 0.0, 0.0]], requires_grad=True)
     drawn = opaque(network)._replace(depth=depth, size=torch.full((1, 5, 2), 0.5))
-    placed, shares = network.lay(drawn)
+    placed, shares = network.lay(network.painter(drawn.features), drawn)
     at = int((placed.pixels[0, 0] == 32 * 64 + 32).nonzero())
     assert shares[0, :, at].tolist() == pytest.approx([0, 0, 1, 0, 0], abs=1e-2)
     network.decode(drawn).square().sum().backward()
@@ -179,8 +182,10 @@ def test_noise_changes_alphas_and_presences_and_cuts_their_gradient():
     calm = network.decode(drawn)
     torch.testing.assert_close(network.decode(drawn), calm)
     assert not torch.allclose(network.decode(drawn, noisy=True), calm, atol=1e-3)
-    shares = network.lay(drawn, noisy=True)[1].sum()
-    assert torch.autograd.grad(shares, drawn.presence, allow_unused=True) == (None,)
+    for noisy, learns in ((False, True), (True, False)):
+        total = network.decode(drawn, noisy=noisy).sum()
+        (found,) = torch.autograd.grad(total, drawn.presence, allow_unused=True, retain_graph=True)
+        assert (found is not None) == learns
 
 
 def test_the_variance_filter_keeps_the_sharpest_patches():
@@ -193,6 +198,30 @@ def test_the_variance_filter_keeps_the_sharpest_patches():
     order = within.log_variance.exp().sum(-1).argsort(1)[:, :3]
     wanted = points.gather(1, order.unsqueeze(-1).expand(-1, -1, 2))
     torch.testing.assert_close(network.prior(image), wanted)
+
+
+def test_anchors_are_spread_over_peaks_before_they_crowd(monkeypatch):
+    prior = ObjectDLP(SECOND).prior
+    scores = torch.zeros(8, 8)
+    scores[1, 1:5] = torch.tensor([0.7, 0.8, 0.9, 0.7])  # one large object
+    scores[6, 6] = 0.3  # and a faint one
+    cells = torch.arange(64.0)
+    points = torch.stack([cells % 8, cells // 8], -1).unsqueeze(0)
+    monkeypatch.setattr(prior, "all_patches", lambda image: (points, None))
+    monkeypatch.setattr(prior, "_scores", lambda within: scores.view(1, -1))
+    found = prior.anchors(torch.rand(1, 3, 64, 64), 3)[0].tolist()
+    assert found == [[3, 1], [6, 6], [2, 1]]
+
+
+def test_particles_stay_within_half_a_glimpse_of_their_anchors():
+    torch.manual_seed(0)
+    network = ObjectDLP(SECOND)
+    with torch.no_grad():
+        network.position.offset.head[-1].weight.mul_(1000)
+    image = torch.rand(3, 3, 64, 64)
+    _, position = network.locate(image)
+    off = (position.mean - network.prior.anchors(image, 5)).abs()
+    assert 0.2 < off.max() <= 0.25 + 1e-6
 
 
 def test_glimpses_that_no_doubling_reaches_are_refused():

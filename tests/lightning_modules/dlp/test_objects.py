@@ -22,6 +22,7 @@ SECOND = SMALL | {
     "learned_size": True,
     "order": "depth",
     "background_sees": "feature",
+    "position_from": "proposals",
     "norm": "group",
     "proposal_filter": "variance",
 }

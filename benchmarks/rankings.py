@@ -1,0 +1,117 @@
+"""Can one number choose among runs by another? E.g. variance, which asks no label, by error.
+
+Daniel and Tamar (ICML 2022) choose among trained models by the variance of their particles. Over
+all finished runs of a table, rows and seeds, a *ranking* is Spearman's rank correlation of the two
+numbers, with the sign turned where more of the second is better: positive is as claimed. It holds
+or fails where a permutation test says so at one-sided 5 %; four runs can just do so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.claims import Verdict
+from benchmarks.findings import is_control
+from benchmarks.metrics import METRICS
+from benchmarks.schema import CellResult, Ranking, Spec
+from benchmarks.summaries import by_row, sample
+
+LEAST: Final = 4
+"""Of fewer runs no order has a chance below 5 %."""
+LEVEL: Final = 0.05
+_SHUFFLES: Final = 9999
+
+
+@dataclass(frozen=True)
+class RankingVerdict:
+    """A ranking and what the runs say of it.
+
+    Args:
+        ranking: the ranking.
+        verdict: as of a claim.
+        reason: one sentence with the numbers.
+        runs: how many were compared.
+        correlation: Spearman's; None of fewer than `LEAST` runs, or where one number never varies.
+        chosen: row and seed of the run with the least of the first number.
+        chosen_value: its second number.
+        best_value: the best second number of any run.
+    """
+
+    ranking: Ranking
+    verdict: Verdict
+    reason: str
+    runs: int
+    correlation: float | None = None
+    chosen: tuple[str, int] | None = None
+    chosen_value: float | None = None
+    best_value: float | None = None
+
+
+def evaluate_rankings(spec: Spec, cells: Sequence[CellResult]) -> list[RankingVerdict]:
+    """The verdict on every ranking of a table, in its order.
+
+    Args:
+        spec: the table.
+        cells: of one group.
+    """
+    rows = by_row(spec, cells)
+    return [_judge(ranking, spec, rows) for ranking in spec.rankings]
+
+
+def _judge(ranking: Ranking, spec: Spec, rows: dict[str, list[CellResult]]) -> RankingVerdict:
+    runs: list[tuple[str, int]] = []
+    one, other = [], []
+    for row in spec.rows:
+        if row.method is None or (row.id not in ranking.rows if ranking.rows else is_control(row)):
+            continue
+        by, of = (sample(row.id, rows[row.id], name).values for name in (ranking.by, ranking.of))
+        for seed in sorted(by.keys() & of.keys()):
+            runs.append((row.id, seed))
+            one.append(by[seed])
+            other.append(of[seed])
+    if len(runs) < LEAST or np.ptp(one) == 0 or np.ptp(other) == 0:
+        why = "" if len(runs) < LEAST else ", all alike in one of the two"
+        return RankingVerdict(
+            ranking, "not run", f"{len(runs)} runs have both numbers{why}.", len(runs)
+        )
+    info = METRICS[ranking.of]
+    x, y = np.array(one), np.array(other) * (1 if info.better == "lower" else -1)
+    rho = float(stats.spearmanr(x, y).statistic)
+    holds, fails = (_chance(x, sign * y) <= LEVEL for sign in (1, -1))
+    chosen, best = int(np.argmin(x)), float(other[int(np.argmin(y))])
+    row_id, seed = runs[chosen]
+    return RankingVerdict(
+        ranking,
+        "holds" if holds else "fails" if fails else "undecided",
+        f"Spearman {rho:.2f} over {len(runs)} runs; the choice is {row_id}, seed {seed}, with "
+        f"{ranking.of} {info.format(other[chosen])}, the best has {info.format(best)}, their mean "
+        f"is {info.format(float(np.mean(other)))}.",
+        len(runs),
+        rho,
+        runs[chosen],
+        other[chosen],
+        best,
+    )
+
+
+def _chance(x: np.ndarray, y: np.ndarray) -> float:
+    """How often shuffled runs correlate as much; exact of few."""
+
+    def correlation(shuffled: np.ndarray) -> float:
+        return float(stats.spearmanr(shuffled, y).statistic)
+
+    found = stats.permutation_test(
+        (x,),
+        correlation,
+        permutation_type="pairings",
+        alternative="greater",
+        n_resamples=_SHUFFLES,
+        vectorized=False,
+        rng=0,
+    )
+    return float(found.pvalue)
