@@ -9,6 +9,10 @@
       - {id: deformable, of: mug}         # mug's row: method, arguments, what it is trained on
       - {id: vae, of: mug, note: A control.}
 
+A row may also start from the finished weights of a row of another table, and learn more on them::
+
+      - {id: graph, method: graph_dynamics, starts_from: {table: clevrer, row: dlp}}
+
 What a row was trained on and with cannot be changed here, so cells of both tables are one training
 (`benchmarks.trainings`). Published numbers stay behind: they are of the other table's metrics.
 """
@@ -53,6 +57,7 @@ def with_borrowed(content: Any, lend: Lender) -> Any:
         made["budgets"] = _budgets(content, lend)
     if isinstance(content.get("rows"), list):
         made["rows"] = [_row(f"rows.{n}", row, lend) for n, row in enumerate(content["rows"])]
+        made["lenders"] = _lenders(made["rows"], lend)
     return made
 
 
@@ -98,6 +103,20 @@ def _row(place: str, row: Any, lend: Lender) -> Any:
     lent = _named(f"{place}.id", f"row of table '{name}'", str(row.get("id")), rows)
     own = {field: value for field, value in row.items() if field != "of"}
     return _given(lent, "published") | own
+
+
+def _lenders(rows: list[Any], lend: Lender) -> dict[str, Spec]:
+    """The tables of all rows that rows start from."""
+    found: dict[str, Spec] = {}
+    for number, row in enumerate(rows):
+        start = row.get("starts_from") if isinstance(row, dict) else None
+        if not isinstance(start, dict):
+            continue
+        place, name = f"rows.{number}.starts_from", str(start.get("table"))
+        found[name] = _lent(f"{place}.table", name, lend)
+        rows_there = {lent.id: lent for lent in found[name].rows if lent.method}
+        _named(f"{place}.row", f"row of table '{name}'", str(start.get("row")), rows_there)
+    return found
 
 
 def _lent(place: str, name: Any, lend: Lender) -> Spec:

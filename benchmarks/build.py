@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.callbacks import seed_all
 from benchmarks.files import digest
 from benchmarks.schema import CellSpec, Source, suggestion
+from benchmarks.trainings import built_on
 from datamodules import registry as datasets
 from datamodules.interface import DataModule
 from lightning_modules import registry as methods
@@ -101,6 +102,8 @@ def settle(cell: CellSpec) -> CellSpec:
     E.g. "the perceptual loss if its weights are here, else another": the cell's id must say which
     of them was run. A method does so in a class method ``resolve_arguments(arguments)``.
     """
+    if cell.base_cell is not None:
+        cell = built_on(cell, settle(cell.base_cell))
     resolve = getattr(methods.load(cell.method), "resolve_arguments", None)
     return cell if resolve is None else cell.model_copy(update={"args": resolve(cell.args)})
 

@@ -259,10 +259,17 @@ class JsonlMetrics(pl.Callback):
 
 
 class ProgressFile(pl.Callback):
-    """Tells the runner where a cell is, at most once a second, in ``progress.json``."""
+    """Tells the runner where a cell is, at most once a second, in ``progress.json``.
 
-    def __init__(self, path: Path, every_seconds: float = 1.0) -> None:
+    Args:
+        path: the file.
+        every_seconds: the least time between two writings.
+        base: the row whose training this is, where it is of what the cell starts from.
+    """
+
+    def __init__(self, path: Path, every_seconds: float = 1.0, base: str | None = None) -> None:
         self.path = path
+        self.of_all = {} if base is None else {"base": base}
         self.every_seconds = every_seconds
         self._written_at = -1e9
 
@@ -306,7 +313,7 @@ class ProgressFile(pl.Callback):
         # No fsync: the runner reads it within a second or never, and a slow disk must not slow
         # the training.
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        temporary.write_text(json.dumps(values), encoding="utf-8")
+        temporary.write_text(json.dumps(self.of_all | values), encoding="utf-8")
         temporary.replace(self.path)
 
 

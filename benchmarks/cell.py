@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from torch import Tensor
 
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints, environment
@@ -129,20 +130,14 @@ class _Attempt:
         logger = None
         pictures: list[Path] = []
         try:
-            modules = build_modules(
-                self.cell.datasets,
-                source=self.cell.source,
-                root=root,
-                cache_dir=cache_dir,
-                seed=self.cell.seed,
-            )
-            self._prepare(modules)
+            modules = self._prepared(root, cache_dir)
             data = modules[0]
             method = build_method(self.cell)
             if wandb != "off":
                 from benchmarks import tracking
 
                 logger = tracking.make_logger(self.cell, self.folder, wandb)
+            self._start(method, root, cache_dir)
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)
             scored = self._score(method, data, progress_bar)
@@ -157,10 +152,7 @@ class _Attempt:
         except Exception as error:  # a failed cell is a row, not an abort
             log.exception("cell %s failed", self.cell.cell_id)
             status, self.remarks = "failed", [_reason(error)]
-            if self.computing and not isinstance(error, OUTSIDE_CAUSES):
-                # Mended code must not go on from what broken code has trained.
-                for stage in self.stages:
-                    checkpoints.discard(stage.checkpoint)
+            self._distrust(error)
         finally:
             self.clock.tick()
         result = self._result(status, scored)
@@ -171,7 +163,54 @@ class _Attempt:
         self._finish_logger(logger, result, pictures)
         return result
 
-    def _prepare(self, modules: Sequence[DataModule]) -> None:
+    def _distrust(self, error: Exception) -> None:
+        """Mended code must not go on from what broken code has trained."""
+        if self.computing and not isinstance(error, OUTSIDE_CAUSES):
+            for stage in self.stages:
+                checkpoints.discard(stage.checkpoint)
+
+    def _start(self, method: Method, root: str | None, cache_dir: str | None) -> None:
+        """Give the method the weights that the cell starts from, if it does.
+
+        They are another cell's, which is trained first where that has not been done, in its own run
+        folder, and left as one that was stopped between training and scoring.
+        """
+        base = self.cell.base_cell
+        begun = any(checkpoints.newest_good(stage.checkpoint) for stage in self.stages)
+        if base is None or begun:
+            return
+        folder = self.store.run_folder(base.cell_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress.write(phase="wait")
+        # Who holds a base's locks waits for no cell that starts from it, so none waits for ever.
+        with FileLock(folder / "lock"), alone_in_training(base, self.store):
+            attempt = _Attempt(base, self.store, self.device, self.stop, self.save_every_seconds)
+            attempt.progress = cb.ProgressFile(self.progress.path, base=base.row)
+            method.start_from(attempt.weights(root, cache_dir))
+        self.costs.base_commits = [*attempt.costs.base_commits, *attempt.costs.commits]
+
+    def weights(self, root: str | None, cache_dir: str | None) -> dict[str, Tensor]:
+        """What training gives, as far as it is still to be done; nothing is scored or written."""
+        try:
+            modules = self._prepared(root, cache_dir)
+            method = build_method(self.cell)
+            self._start(method, root, cache_dir)
+            if self.cell.fit:
+                self._train(method, modules, None, False)
+            return {name: value.cpu() for name, value in method.state_dict().items()}
+        except (cb.CellTimeoutError, cb.StopRequestedError):
+            raise
+        except Exception as error:
+            self._distrust(error)
+            raise
+        finally:
+            self.clock.tick()
+
+    def _prepared(self, root: str | None, cache_dir: str | None) -> list[DataModule]:
+        """The cell's data, its own first, ready to be read."""
+        cell = self.cell
+        where = {"source": cell.source, "root": root, "cache_dir": cache_dir, "seed": cell.seed}
+        modules = build_modules(cell.datasets, **where)  # type: ignore[arg-type]
         self.progress.write(phase="data")
         found = fingerprint(modules)
         if found != self.cell.data_fingerprint:
@@ -184,6 +223,7 @@ class _Attempt:
             data.setup("fit")
             data.setup("test")
         self.counts = modules[0].counts()
+        return modules
 
     def _train(
         self, method: Method, modules: Sequence[DataModule], logger: Any, progress_bar: bool

@@ -120,6 +120,9 @@ def title(cell: CellSpec) -> str:
 
 def progress_words(progress: dict[str, Any]) -> str:
     """A cell's ``progress.json`` in words."""
+    if "base" in progress:
+        first = {key: value for key, value in progress.items() if key != "base"}
+        return f"first row '{progress['base']}', {progress_words(first)}"
     phase = str(progress.get("phase", "starting"))
     if phase != "train":
         words = {

@@ -29,6 +29,7 @@ class Costs:
         peak_memory_mib: the most that a process held.
         commits: of the code that trained, each in its turn.
         taken_from: table, row and id (``cell``) of the cell that trained, if another one has.
+        base_commits: of the code that trained the weights it started from.
     """
 
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
@@ -37,6 +38,7 @@ class Costs:
     peak_memory_mib: float = 0.0
     commits: list[str] = field(default_factory=list)
     taken_from: dict[str, str] = field(default_factory=dict)
+    base_commits: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -79,7 +81,7 @@ class Costs:
     @property
     def trained_with_changes(self) -> bool:
         """Whether code that no commit holds has had a part in the training."""
-        return any(name.endswith(CHANGES) for name in self.commits)
+        return any(name.endswith(CHANGES) for name in (*self.commits, *self.base_commits))
 
 
 class Clock:

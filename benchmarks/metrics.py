@@ -10,6 +10,7 @@ from typing import Final
 
 from benchmarks.metric_info import Better, MetricInfo, accuracy
 from benchmarks.object_metrics import object_metrics
+from benchmarks.prediction_metrics import prediction_metrics
 from benchmarks.schema import pick
 from benchmarks.sequence_metrics import sequence_metrics
 
@@ -217,6 +218,7 @@ METRICS: Final[dict[str, MetricInfo]] = {
         *_leaks(),
         *sequence_metrics(),
         *object_metrics(),
+        *prediction_metrics(),
         # Costs of any cell.
         _cost("train_seconds", "train", "s", "Time spent in training, all attempts together."),
         _cost("wall_seconds", "wall", "s", "Time a cell took, all attempts together."),

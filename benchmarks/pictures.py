@@ -40,6 +40,7 @@ from benchmarks.code_pictures import (
 from benchmarks.confusion_pictures import draw_confusions
 from benchmarks.diagrams import draw_curves, draw_sparsification
 from benchmarks.object_pictures import draw_objects
+from benchmarks.prediction_pictures import draw_predictions
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.samples import Samples
 from benchmarks.schema import CellSpec
@@ -85,7 +86,7 @@ def draw_cell(
             ``particles``, ``objects``, ``landmarks``, ``reconstructions``,
             ``views``, ``view-covariance``, ``view-dimensions``, ``vectors``, ``canonical``,
             ``swaps``, ``transfer-KIND``, ``basis``, ``basis-applied``, ``classes``,
-            ``confusions``, ``sparsification``, ``curves``.
+            ``confusions``, ``sparsification``, ``curves``; ``predictions`` is a film too.
         title: says which cell it is, see `cell_title`.
         method: for reconstructions, if it can make them.
         metrics_file: for learning curves; None for ``metrics.jsonl`` beside ``folder``.
@@ -129,6 +130,7 @@ def draw_cell(
         sheet = draw()
         if sheet is not None:
             written.append(sheet.save(folder / f"{name}.png"))
+    written += draw_predictions(arrays, folder, title)
     shown = None if samples is None else samples.clips
     return written + draw_clips(method, shown, folder, title)
 

@@ -141,8 +141,7 @@ class Runner:
     def _next(self) -> CellSpec | None:
         """The first cell that no other process works on."""
         for cell in list(self._pending):
-            own = self.store.run_folder(cell.cell_id) / "lock"
-            if _is_locked(own) or _is_locked(self.store.training_lock(cell)):
+            if any(map(_is_locked, self.store.locks(cell))):
                 continue
             self._pending.remove(cell)
             # Another runner on the same folder may have finished it meanwhile.
@@ -187,7 +186,8 @@ class Runner:
         with contextlib.suppress(OSError, ValueError):
             progress = read_json(self.store.run_folder(child.cell.cell_id) / "progress.json")
             self.reporter.progressed(child.cell, progress)
-            if progress.get("phase") == "wait":  # for another process, which costs it no time
+            # For another process, or for what it starts from: that costs it no time.
+            if progress.get("phase") == "wait" or "base" in progress:
                 child.began = time.monotonic()
         minutes = child.cell.timeout_minutes
         # The cell keeps its time itself, unless it hangs.

@@ -8,23 +8,22 @@ another device, folder or number of workers never makes a finished cell stale.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from benchmarks.files import digest
-
-T = TypeVar("T")
+from benchmarks.naming import UnknownNameError as UnknownNameError
+from benchmarks.naming import describe as describe
+from benchmarks.naming import pick as pick
+from benchmarks.naming import suggestion as suggestion
 
 Source = Literal["standin", "real"]
 """Where the pictures come from: a procedural twin, or the user's own copy of the dataset."""
@@ -144,6 +143,8 @@ class Row(_Model):
         args: the method's arguments, over those of the budget.
         fit: train before scoring.
         train_on: the split it is trained on; None leaves it to the method and the dataset.
+        starts_from: table and row whose finished weights it starts from, trained first where they
+            are not there, at the same seed, budget and source, on data of the same fingerprint.
         trainer: overrides of the budget's.
         published: metric id -> number from a paper.
     """
@@ -154,6 +155,7 @@ class Row(_Model):
     args: dict[str, Any] = {}
     fit: bool = True
     train_on: str | None = None
+    starts_from: dict[Literal["table", "row"], str] | None = None
     trainer: TrainerArgs = TrainerArgs()
     published: dict[str, Published] = {}
     note: str = ""
@@ -212,7 +214,11 @@ class Ranking(_Model):
 
 
 class Spec(_Model):
-    """One table. See ``benchmarks/specs`` for examples."""
+    """One table. See ``benchmarks/specs`` for examples.
+
+    Args:
+        lenders: tables whose rows other rows start from; filled in as a file is read.
+    """
 
     table: Identifier
     title: str = Field(min_length=1)
@@ -224,6 +230,7 @@ class Spec(_Model):
     rows: list[Row] = Field(min_length=1)
     claims: list[Claim] = []
     rankings: list[Ranking] = []
+    lenders: dict[str, Spec] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -279,6 +286,8 @@ class CellSpec(_Model):
         data: the datamodule's arguments that change numbers.
         trainer: the Trainer's arguments that change numbers; empty where nothing is trained.
         pretrain: dataset, data and trainer of a first training, if there is one.
+        base: what decides the weights that it starts from, if it does (see `benchmarks.trainings`).
+        base_cell: the cell that has them, or is to be trained first; not part of the id.
         data_fingerprint: of all its data, 16 hex digits (see `benchmarks.build.fingerprint`).
         timeout_minutes: not part of the id.
     """
@@ -293,6 +302,8 @@ class CellSpec(_Model):
     data: dict[str, Any]
     trainer: dict[str, Any]
     pretrain: dict[str, Any] | None = None
+    base: dict[str, Any] | None = None
+    base_cell: CellSpec | None = None
     seed: Seed
     budget: str
     source: Source
@@ -303,8 +314,8 @@ class CellSpec(_Model):
 
     def config(self) -> dict[str, Any]:
         """The allow-list: everything that changes this cell's numbers, and nothing else."""
-        config = self.model_dump(exclude={"timeout_minutes"})
-        for late in ("pretrain", "train_on"):
+        config = self.model_dump(exclude={"timeout_minutes", "base_cell"})
+        for late in ("pretrain", "train_on", "base"):
             # Cells that were measured before there was such a thing keep their ids.
             if config[late] is None:
                 del config[late]
@@ -380,37 +391,6 @@ class CellResult(_Model):
     peak_memory_mib: float = 0.0
     epochs: int = 0
     steps: int = 0
-
-
-class UnknownNameError(ValueError):
-    """A name that a spec does not hold; the message lists the nearest ones."""
-
-
-def pick(kind: str, name: str, known: dict[str, T]) -> T:
-    """``known[name]``, or an error that helps.
-
-    Raises:
-        UnknownNameError: there is no such name; names the nearest ones, or all.
-    """
-    if name not in known:
-        raise UnknownNameError(f"unknown {kind} '{name}'; {suggestion(name, known)}")
-    return known[name]
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Words that lead from a mistyped name to the right one."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names)
-    return f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
-
-
-def describe(error: ValidationError) -> str:
-    """What is wrong, one line a field: ``rows.2.metod: Extra inputs are not permitted``."""
-    lines = []
-    for item in error.errors(include_url=False):
-        field = ".".join(str(part) for part in item["loc"]) or "(whole file)"
-        lines.append(f"{field}: {item['msg'].removeprefix('Value error, ')}")
-    return "\n".join(lines)
 
 
 def _refuse_twice(kind: str, names: list[str]) -> None:

@@ -22,6 +22,7 @@ from benchmarks.schema import (
     pick,
     suggestion,
 )
+from benchmarks.trainings import built_on
 
 SPECS_FOLDER: Final = Path(__file__).parent / "specs"
 
@@ -139,7 +140,7 @@ def resolve_cell(
             f"table '{spec.table}', row '{row_id}': no `trainer.max_epochs`, neither in the row "
             f"nor in budget '{budget}'"
         )
-    return CellSpec(
+    cell = CellSpec(
         table=spec.table,
         row=row.id,
         method=row.method,
@@ -164,6 +165,17 @@ def resolve_cell(
         data_fingerprint=data_fingerprint,
         timeout_minutes=limits.timeout_minutes,
     )
+    if row.starts_from is None:
+        return cell
+    base = resolve_cell(
+        spec.lenders[row.starts_from["table"]],
+        row.starts_from["row"],
+        seed=seed,
+        budget=budget,
+        source=source,
+        data_fingerprint=data_fingerprint,
+    )
+    return built_on(cell, base)
 
 
 def runnable_rows(spec: Spec, rows: Sequence[str] | None = None) -> list[str]:

@@ -64,6 +64,11 @@ class Store:
         """The lock of a cell's training, which cells of other tables may share."""
         return self.root / "runs" / f"training-{training_id(cell.config())}.lock"
 
+    def locks(self, cell: CellSpec) -> list[Path]:
+        """Whoever holds one of these works on the cell, its training, or what it starts from."""
+        found = [self.run_folder(cell.cell_id) / "lock", self.training_lock(cell)]
+        return found if cell.base_cell is None else [*found, *self.locks(cell.base_cell)]
+
     def tables_folder(self) -> Path:
         """The generated tables."""
         return self.root / "tables"

@@ -16,7 +16,7 @@ from benchmarks.files import digest
 from benchmarks.schema import CellSpec
 
 DECIDES: Final = (
-    *("method", "args", "fit", "train_on", "trainer", "pretrain"),
+    *("method", "args", "fit", "train_on", "trainer", "pretrain", "base"),
     *("dataset", "data", "source", "data_fingerprint", "seed"),
 )
 """Fields of a cell's configuration that its weights hang on. Table, row and budget are names, and
@@ -30,6 +30,23 @@ def training_id(config: Mapping[str, Any]) -> str:
         config: `CellSpec.config` of a cell, or what a result or a checkpoint says it was.
     """
     return digest({field: config.get(field) for field in DECIDES})
+
+
+def built_on(cell: CellSpec, base: CellSpec) -> CellSpec:
+    """A cell that starts from the weights of another one.
+
+    Its method is told which method that is, by its arguments ``encoder`` and ``encoder_args``, and
+    holds all of it, so that its checkpoints load alone. Whatever decides the base's weights is in
+    the cell's id; the base's table, row and protocol are not, for they are names.
+    """
+    config = base.config()
+    return cell.model_copy(
+        update={
+            "args": cell.args | {"encoder": base.method, "encoder_args": base.args},
+            "base": {field: config[field] for field in DECIDES if field in config},
+            "base_cell": base,
+        }
+    )
 
 
 @dataclass(frozen=True)

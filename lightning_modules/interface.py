@@ -6,6 +6,7 @@ A method declares a capability by having its method; nothing is registered. A pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
@@ -342,6 +343,17 @@ class Method(pl.LightningModule):
 
     def begin_finetuning(self) -> None:
         """Get ready for a second training, on other pictures; nothing by default."""
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights of the training that this one builds on, before it begins.
+
+        Raises:
+            TypeError: the method builds on no other.
+        """
+        raise TypeError(
+            f"{type(self).__name__} builds on no other method's training: take `starts_from` out "
+            "of its row"
+        )
 
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ PROTOCOLS: Final[dict[str, str]] = {
     "leakage": "benchmarks.protocols.leakage",
     "objects": "benchmarks.protocols.objects",
     "sequences": "benchmarks.protocols.sequences",
+    "video_prediction": "benchmarks.protocols.video_prediction",
 }
 
 

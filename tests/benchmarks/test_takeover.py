@@ -102,6 +102,7 @@ OTHER = {
     "train_on": "other",
     "trainer": {"max_epochs": 5},
     "pretrain": {"dataset": "tiny", "data": {}, "trainer": {"max_epochs": 1}},
+    "base": {"method": "other"},
     "dataset": "other",
     "data": {"image_size": 8, "batch_size": 5, "length": 16},
     "source": "real",
@@ -112,6 +113,7 @@ OTHER = {
 
 def test_every_field_of_a_cell_is_on_one_side(tiny):
     names = {"table", "row", "budget", "protocol", "protocol_version", "timeout_minutes"}
+    names.add("base_cell")
     assert set(CellSpec.model_fields) == {*DECIDES} | names and set(OTHER) == {*DECIDES}
     cell = tiny()
     ids = {training_id(cell.model_copy(update={k: v}).config()) for k, v in OTHER.items()}

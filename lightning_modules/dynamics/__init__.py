@@ -1,0 +1,1 @@
+"""Where particles go next: dynamics over the particles of a frozen encoder."""
