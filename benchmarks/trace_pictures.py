@@ -121,7 +121,7 @@ def _diagram(sheet: Sheet, place: _Place, frames: int) -> Axes:
     axes = sheet.axes(*place)
     tidy(axes)
     axes.set_xlim(0.5, frames + 0.5)
-    axes.yaxis.set_label_coords(-(_LEFT - 30) / place.width, 0.5)
+    axes.yaxis.set_label_coords(-(_LEFT - 50) / place.width, 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     return axes
 
