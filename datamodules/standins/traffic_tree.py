@@ -28,7 +28,8 @@ SEED: Final = 3
 SIZE: Final = (160, 140)
 CROP: Final = (20, 0, 160, 140)
 """What is shown of the pictures: left, top, right and bottom, pixels."""
-_CAMERA: Final = Camera((0.0, -24.0, 24.0), (1.0, 3.0, 0.0), *SIZE, 1.3)
+# The junction is in the middle of the crop, which is right of the middle of the picture.
+_CAMERA: Final = Camera((-1.7, -24.0, 24.0), (-1.7, 3.0, 0.0), *SIZE, 1.3)
 _AT_ONCE: Final = 32
 
 
