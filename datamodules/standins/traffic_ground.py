@@ -34,7 +34,8 @@ def paint_ground(camera: Camera) -> Floats:
     v, u = np.mgrid[: camera.height, : camera.width].astype(np.float32) + np.float32(0.5)
     rx, ry, rz = camera.rays(u, v)
     away = camera.eye[2] / np.maximum(-rz, 0.02)
-    x, y = camera.eye[0] + away * rx, camera.eye[1] + away * ry
+    x = (camera.eye[0] + away * rx).astype(np.float32)
+    y = (camera.eye[1] + away * ry).astype(np.float32)
     shown = np.empty((*x.shape, 3), np.float32)
     shown[:] = _GRASS
     shown *= (0.92 + 0.08 * np.sin(0.9 * x + 1.3 * np.sin(0.7 * y)))[..., None]

@@ -19,7 +19,7 @@ from datamodules.standins.traffic_ground import paint_ground
 
 __all__ = ["Seen", "render_traffic"]
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int64]
 Vector = tuple[Floats, Floats, Floats]
 
@@ -314,7 +314,8 @@ def _shade(kind: Kind, hit: _Hit, at: Vector, d: Vector, colour: Floats, heading
 
 
 def _dot(a: Vector, b: Vector) -> Floats:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    product: Floats = a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    return product
 
 
 def _pane(part: Part, x: Floats, z: Floats) -> NDArray[np.bool_]:
@@ -339,7 +340,7 @@ def _truth(
         (1, patch.columns[:, 0], 0, 2),
         (2, patch.rows[:, :, 0], 1, 3),
     ):
-        line = mine.any(axis)
+        line = np.asarray(mine.any(axis))
         first, last = line.argmax(1), line.shape[1] - 1 - line[:, ::-1].argmax(1)
         box[:, low] = np.take_along_axis(places, first[:, None], 1)[:, 0]
         box[:, high] = np.take_along_axis(places, last[:, None], 1)[:, 0] + 1

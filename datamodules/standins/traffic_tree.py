@@ -28,7 +28,8 @@ SEED: Final = 3
 SIZE: Final = (160, 140)
 CROP: Final = (20, 0, 160, 140)
 """What is shown of the pictures: left, top, right and bottom, pixels."""
-_CAMERA: Final = Camera((0.0, -24.0, 24.0), (1.0, 3.0, 0.0), *SIZE, 1.3)
+# The junction is in the middle of the crop, which is right of the middle of the picture.
+_CAMERA: Final = Camera((-1.7, -24.0, 24.0), (-1.7, 3.0, 0.0), *SIZE, 1.3)
 _AT_ONCE: Final = 32
 
 
@@ -44,9 +45,9 @@ def write_traffic_tree(
         seed: of what drives there.
     """
     flow = drive(frames, seed)
-    boxes: list[NDArray[np.float32]] = []
-    middles: list[NDArray[np.float32]] = []
-    visible: list[NDArray[np.float32]] = []
+    boxes: list[NDArray[np.floating]] = []
+    middles: list[NDArray[np.floating]] = []
+    visible: list[NDArray[np.floating]] = []
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
         for at in range(0, frames, _AT_ONCE):
@@ -58,21 +59,26 @@ def write_traffic_tree(
             progress(min(at + _AT_ONCE, frames), frames)
 
     write_video(folder / "traffic.mp4", pictures(), rate=RATE)
-    share = np.concatenate(visible)
+    share = np.concatenate(visible).astype(np.float32)
     shown = share > 0
-    left, top, right, bottom = CROP
-    corner = np.array([left, top], np.float32)
-    size = np.array([right - left, bottom - top], np.float32)
     write_sightings(
         folder / TRUTH,
         Sightings(
             flow.frame[shown],
             flow.car[shown],
             share[shown],
-            2 * (np.concatenate(middles)[shown] - corner) / size - 1,
-            2 * (np.concatenate(boxes)[shown] - np.tile(corner, 2)) / np.tile(size, 2) - 1,
+            _within_crop(np.concatenate(middles)[shown]),
+            _within_crop(np.concatenate(boxes)[shown].reshape(-1, 2, 2)).reshape(-1, 4),
             flow.shape,
             flow.colour,
         ),
     )
     mark_standin(folder, {"recipe": RECIPE_VERSION, "frames": frames, "seed": seed})
+
+
+def _within_crop(pixels: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Places (..., 2), pixels of the video, in [-1, 1] of what is shown of it."""
+    left, top, right, bottom = CROP
+    corner, size = np.array([left, top]), np.array([right - left, bottom - top])
+    places: NDArray[np.float32] = (2 * (pixels - corner) / size - 1).astype(np.float32)
+    return places
