@@ -96,6 +96,7 @@ def test_id_changes_with_everything_on_the_allow_list_and_with_nothing_else():
         "data": cell.data | {"batch_size": 33},
         "trainer": cell.trainer | {"max_epochs": 99},
         "pretrain": {"dataset": "other", "data": {}, "trainer": {"max_epochs": 1}},
+        "base": {"method": "other"},
         "seed": 1,
         "budget": "full",
         "source": "real",
@@ -107,9 +108,10 @@ def test_id_changes_with_everything_on_the_allow_list_and_with_nothing_else():
     assert len(ids | {cell.cell_id}) == len(other) + 1
     assert cell.model_copy(update={"timeout_minutes": 1.0}).cell_id == cell.cell_id
     # A new field of CellSpec must be put on one side or the other.
-    assert set(CellSpec.model_fields) == {*other, "timeout_minutes"}
-    # Cells without them were measured before there were pretrainings, and splits of a row's own.
-    assert set(cell.config()) == {*other} - {"pretrain", "train_on"}
+    assert set(CellSpec.model_fields) == {*other, "timeout_minutes", "base_cell"}
+    # Cells without them were measured before there were pretrainings, splits of a row's own, and
+    # rows that start from another.
+    assert set(cell.config()) == {*other} - {"pretrain", "train_on", "base"}
     assert cell.datasets == [("celeba", cell.data)]
     first = cell.model_copy(update={"pretrain": other["pretrain"]})
     assert first.datasets[1] == ("other", {}) and "pretrain" in first.config()
