@@ -64,6 +64,7 @@ _LANDMARKS: Final = frozenset({"landmarks"})
 
 NEEDS: Final[dict[str, Needs]] = {
     "landmarks": Needs((can.HasKeypoints, can.HasCodes), labels=_LANDMARKS, splits=_BOTH),
+    "wild": Needs((can.HasKeypoints, can.HasCodes), labels=_LANDMARKS | {"aspect"}, splits=_BOTH),
     "field": Needs(
         (can.HasDeformation, can.HasFeatures, can.HasEmbedding), labels=_LANDMARKS, splits=_BOTH
     ),
@@ -81,6 +82,13 @@ NEEDS: Final[dict[str, Needs]] = {
     ),
     "leakage": Needs(
         CODES, one_label=frozenset({"identity", "expression", "view", "illumination"})
+    ),
+    "objects": Needs(
+        (can.HasParticles, can.HasKeypoints, can.HasReconstruction),
+        labels=frozenset({"object_box", "object_centre"}),
+    ),
+    "video_prediction": Needs(
+        (can.HasPrediction,), labels=frozenset({"object_centre"}), clips=True
     ),
     "sequences": Needs(
         CODES,

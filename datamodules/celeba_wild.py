@@ -47,6 +47,7 @@ class CelebAWild(CelebA):
 
     name: str = "celeba_wild"
     wild: ClassVar[bool] = True
+    labels: ClassVar[frozenset[str]] = CelebA.labels | {"aspect"}
 
     def __init__(self, *, least_face: float = LEAST_FACE, **settings: Any) -> None:
         if "crop" in settings:

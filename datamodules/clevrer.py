@@ -90,6 +90,7 @@ class CLEVRER(ClipModule):
     splits: ClassVar[tuple[str, ...]] = SPLITS
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"object_box", "object_centre", "object_visible"})
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {
         "object_shape": SHAPES,
         "object_material": MATERIALS,

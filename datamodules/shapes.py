@@ -49,6 +49,7 @@ class Shapes(DataModule):
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"object_box", "object_centre", "object_visible"})
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {"object_shape": KINDS}
 
     def __init__(

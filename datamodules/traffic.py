@@ -79,6 +79,7 @@ class Traffic(ClipModule):
     splits: ClassVar[tuple[str, ...]] = tuple(SHARES)
     training_split: ClassVar[str] = "train"
     validation_split: ClassVar[str] = "val"
+    labels: ClassVar[frozenset[str]] = frozenset({"object_box", "object_centre", "object_visible"})
     label_names: ClassVar[Mapping[str, Sequence[str]]] = {
         "object_shape": SHAPES,
         "object_colour": COLOURS,
