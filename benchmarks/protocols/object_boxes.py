@@ -31,7 +31,8 @@ class Detections(NamedTuple):
 def particle_boxes(position: Array, size: Array) -> Array:
     """Left, top, right, bottom (N, K, 4) of what particles paint, cut at the picture's edges."""
     corners = np.concatenate([position - size / 2, position + size / 2], -1)
-    return np.clip(corners, -1, 1)
+    boxes: Array = np.clip(corners, -1, 1)
+    return boxes
 
 
 def suppress(boxes: Array, scores: Array, chosen: Array) -> Array:

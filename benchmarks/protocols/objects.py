@@ -101,7 +101,7 @@ def score(seen: Seen, objects: Objects) -> ProtocolResult:
     """
     every = np.ones(seen.position.shape[:2], dtype=bool)
     on = inside(seen.position, objects)
-    anywhere = on.any(-1)
+    anywhere: Array = np.logical_or.reduce(on, -1)
     found = match(seen.position, every, objects)
     of: dict[str, Statistic] = {
         "obj_recall": ratio(100 * found.hits, found.objects),

@@ -47,7 +47,8 @@ class GridParticles(Untrained):
 
     def particles(self, image: Tensor) -> Particles:
         """The grid; features (B, K, C) are colours, the background's the mean of the picture."""
-        position, log_variance = self.keypoints(image)
+        position = self.keypoints(image).mean
+        log_variance = torch.zeros_like(position)
         size = torch.full_like(position, 2 * self.ratio)
         squares = _squares(position, size, image)
         area = squares.sum((-2, -1)).clamp(min=1)
