@@ -120,8 +120,8 @@ def test_a_checkpoint_holds_the_encoder_and_loads_alone(tmp_path):
 
 
 def test_the_encoder_keeps_its_own_arguments():
-    args = {"image_size": 16, "scale": 0.5}
-    method = GraphDynamics(32, "spots", args, learning_rate=0.5)
+    args = {"image_size": 32, "scale": 0.5}
+    method = GraphDynamics(32, "spots", args, hidden=24)
     assert dict(method.encoder.hparams) == args and method.hparams["encoder_args"] == args
     slim = {"image_size": 64, "patch_size": 8, "channels": (8, 16), "first_stride": 2}
     slim |= {"decoder_channels": (16,), "prior_channels": (8, 8), "hidden": (16,)}
