@@ -42,7 +42,7 @@ class ParticlePredictor(Method):
         self, *, image_size: int, encoder: str, encoder_args: Mapping[str, Any] | None
     ) -> None:
         super().__init__()
-        made = registry.load(encoder)(**(encoder_args or {"image_size": image_size}))
+        made = _built(encoder, encoder_args or {"image_size": image_size})
         if not isinstance(made, HasParticles) or isinstance(made, ParticlePredictor):
             raise TypeError(f"encoder '{encoder}' is to be a method that has particles")
         self.encoder: Any = made.requires_grad_(False).eval()
@@ -117,3 +117,12 @@ class ParticlePredictor(Method):
     def predict(self, clip: Tensor, horizon: int) -> Tensor:
         """The ``horizon`` frames (B, horizon, C, H, W) that follow ``clip`` (B, T, C, H, W)."""
         return self.painted(self.predict_particles(clip, horizon))
+
+
+def _built(encoder: str, arguments: Mapping[str, Any]) -> Method:
+    """The encoder, made outside of any class.
+
+    Within another method's ``__init__``, Lightning would take that one's arguments of the same
+    names for the encoder's.
+    """
+    return registry.load(encoder)(**arguments)

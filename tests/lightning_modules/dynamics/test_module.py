@@ -119,6 +119,16 @@ def test_a_checkpoint_holds_the_encoder_and_loads_alone(tmp_path):
     torch.testing.assert_close(again.eval().predict(clip, 4), method.eval().predict(clip, 4))
 
 
+def test_the_encoder_keeps_its_own_arguments():
+    args = {"image_size": 32, "scale": 0.5}
+    method = GraphDynamics(32, "spots", args, hidden=24)
+    assert dict(method.encoder.hparams) == args and method.hparams["encoder_args"] == args
+    slim = {"image_size": 64, "patch_size": 8, "channels": (8, 16), "first_stride": 2}
+    slim |= {"decoder_channels": (16,), "prior_channels": (8, 8), "hidden": (16,)}
+    on_dlp = GraphDynamics(64, "dlp_objects", slim, hidden=24)
+    assert on_dlp.encoder.hparams["hidden"] == (16,) and on_dlp.state_size == 7
+
+
 def test_what_has_no_particles_is_no_encoder():
     with pytest.raises(TypeError, match="encoder 'vae'"):
         GraphDynamics(image_size=64, encoder="vae")
