@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -182,11 +183,14 @@ class _Attempt:
         folder = self.store.run_folder(base.cell_id)
         folder.mkdir(parents=True, exist_ok=True)
         self.progress.write(phase="wait")
+        begun_at = time.monotonic()
         # Who holds a base's locks waits for no cell that starts from it, so none waits for ever.
         with FileLock(folder / "lock"), alone_in_training(base, self.store):
             attempt = _Attempt(base, self.store, self.device, self.stop, self.save_every_seconds)
             attempt.progress = cb.ProgressFile(self.progress.path, base=base.row)
             method.start_from(attempt.weights(root, cache_dir))
+        if self.ending.deadline is not None:  # the time that was taken was the base's
+            self.ending.deadline += time.monotonic() - begun_at
         self.costs.base_commits = [*attempt.costs.base_commits, *attempt.costs.commits]
 
     def weights(self, root: str | None, cache_dir: str | None) -> dict[str, Tensor]:

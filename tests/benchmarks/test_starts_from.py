@@ -1,5 +1,7 @@
 """Rows that start from another row's weights: who trains them, and what a kill leaves."""
 
+import time
+
 import pytest
 import torch
 
@@ -193,6 +195,20 @@ def test_a_base_that_fails_fails_the_cell_and_leaves_nothing(spec, tmp_path, mon
         found = run(cell, tmp_path)
     assert (found.status, found.reason) == ("failed", "RuntimeError: an accident below")
     assert not list(Store(tmp_path).run_folder(cell.base_cell.cell_id).glob("*.ckpt"))
+    assert run(cell, tmp_path).status == "ok"
+
+
+def test_what_the_base_takes_is_not_the_cells_time(spec, tmp_path, monkeypatch):
+    cell = cell_of(spec).model_copy(update={"timeout_minutes": 1.0})
+    clock, plain = [0.0], TinyMethod.training_step
+
+    def step(self, batch, batch_idx):
+        clock[0] += 3.0  # 48 seconds the base, as many the cell
+        return plain(self, batch, batch_idx)
+
+    monkeypatch.setattr(TinyMethod, "training_step", step)
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() / 1000 + clock[0])
     assert run(cell, tmp_path).status == "ok"
 
 
