@@ -107,12 +107,13 @@ def test_it_is_listed_by_method_and_dataset(filled):
 class Made:
     """A few pictures with every label that protocols ask of pictures."""
 
-    labels = frozenset({"landmarks", "identity", "view", "expression", "session"})
+    labels = frozenset({"landmarks", "aspect", "identity", "view", "expression", "session"})
 
     def __init__(self):
         rng = np.random.default_rng(0)
         n = 30
         eyes = np.array([[-0.4, -0.2], [0.4, -0.2], [0.0, 0.1], [-0.3, 0.5], [0.3, 0.5]])
+        centre = rng.uniform(-0.8, 0.8, (n, 3, 2)).astype(np.float32)
         self.set = ArrayDataset(
             rng.integers(0, 256, (n, SIZE, SIZE, 3), dtype=np.uint8),
             {
@@ -121,6 +122,10 @@ class Made:
                 "view": np.array([-30, -15, 0, 15, 30], np.float32)[np.arange(n) % 5],
                 "expression": np.arange(n) // 6 % 3,
                 "session": np.arange(n) // 6,
+                "aspect": rng.uniform(0.7, 1.4, n).astype(np.float32),
+                "object_centre": centre,
+                "object_box": np.concatenate([centre - 0.2, centre + 0.2], 2),
+                "object_visible": np.ones((n, 3), np.float32),
             },
         )
 

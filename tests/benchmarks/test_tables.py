@@ -327,7 +327,7 @@ def test_controls_are_the_registrys_controls_and_untrained_networks():
 
     controls = {name for name, target in METHODS.items() if ".controls." in target}
     # That a method trained on the labels wins is no news.
-    assert controls - {"supervised_landmarks"} == TRIVIAL_METHODS
+    assert controls - {"supervised_landmarks", "frozen_backbone"} == TRIVIAL_METHODS
     named = {row.id for row in load_spec("mafl").rows if is_control(row)}
     assert {"mean-shape", "untrained-k30", "pca-60"} <= named
     assert not {"dlp-k30", "keynet-k30"} & named
