@@ -16,7 +16,7 @@ from datamodules.cache_writer import SplitPlan
 from datamodules.copies import standin_sizes as chosen_sizes
 from datamodules.interface import DataError, DataModule
 from datamodules.report import Report
-from datamodules.standins.random_shapes import KINDS, MOST, Drawn, draw_shapes, paint_shapes
+from datamodules.standins.random_shapes import KINDS, Drawn, draw_shapes, paint_shapes
 
 RECIPE: Final = 1
 """Raised whenever the same settings come to mean other pixels, labels or splits."""
@@ -126,7 +126,6 @@ def _labels(drawn: Drawn, side: int) -> dict[str, NDArray[Any]]:
     first = 2 * drawn.corner / side - 1
     box = np.concatenate([first, first + 2 * drawn.size / side], 2)
     box = np.where(there[..., None], box, np.nan).astype(np.float32)
-    assert drawn.kind.shape[1] == MOST
     return {
         "object_shape": drawn.kind,
         "object_box": box,
