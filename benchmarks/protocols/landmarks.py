@@ -9,6 +9,9 @@ The papers fit no intercept, and that is the headline here too. DLP's variance v
 the log-variance of a background particle that is the same in every picture: a hidden intercept.
 So each input set is scored with and without one, and ``nme_var_b`` is what the paper calls "Ours+".
 
+``val_log_variance`` is the mean log-variance of the points over the validation split; it needs no
+label and can choose among models.
+
 What is selected on what: the weights of the last epoch are scored; nothing is chosen on the test
 pictures. The certain particles are chosen on the training pictures.
 """
@@ -22,6 +25,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from benchmarks.protocols.confidence import mean_log_variance
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasCodes, HasKeypoints, Method
@@ -251,6 +255,10 @@ def evaluate(
     method = method.to(device).eval()
     test = collect(method, data, "test", device)
     result = score(collect(method, data, "train", device), test)
+    if isinstance(method, HasKeypoints):
+        certainty = mean_log_variance(method, data, device)
+        if certainty is not None:
+            result.metrics["val_log_variance"] = certainty
     return pictured(result, method, data, test)
 
 

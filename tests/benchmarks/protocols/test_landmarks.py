@@ -147,7 +147,11 @@ class Squares:
     def dataset(self, split):
         return self.split
 
-    def eval_dataloader(self, split):
+    validation_split = "val"
+
+    def eval_dataloader(self, split, batch_size=20):
+        if split == "val":
+            return [self.split.__getitems__(range(5)), self.split.__getitems__(range(5, 8))]
         return [self.split.__getitems__(range(0, 20)), self.split.__getitems__(range(20, 30))]
 
     def to_batch(self, batch, device):
@@ -174,6 +178,23 @@ def test_the_pictures_are_those_at_the_median_and_the_worst():
         np.testing.assert_allclose(errors.mean(1), error[rows])
     assert arrays["test_images"].shape == (16, 8, 8, 3)
     assert arrays["test_keypoints"].shape == (16, 1, 2)
+
+
+class UnsurePoint(OnePoint):
+    """A keypoint whose log-variance is the mean of a picture's last channel."""
+
+    def keypoints(self, image):
+        spread = image[:, 2:].mean((2, 3))[:, None].expand(-1, 1, 2)
+        return super().keypoints(image)._replace(log_variance=spread)
+
+
+def test_the_mean_log_variance_is_of_the_validation_pictures():
+    data = Squares()
+    result = landmarks.evaluate(UnsurePoint(), data, device=torch.device("cpu"), seed=0)
+    seen = data.split.__getitems__(range(8))["image"][:, 2].double().mean() / 255
+    assert result.metrics["val_log_variance"] == pytest.approx(float(seen))
+    without = landmarks.evaluate(OnePoint(), data, device=torch.device("cpu"), seed=0)
+    assert "val_log_variance" not in without.metrics
 
 
 def test_keypoints_that_are_not_finite_are_refused_with_their_number():
