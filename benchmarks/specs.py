@@ -234,11 +234,16 @@ def _check_metrics(spec: Spec, path: Path) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people expect it: 2e-4 is a number, and a key twice is an error."""
+    """YAML as people expect it: 2e-4 is a number, and a key twice is an error.
+
+    A mapping may begin with another's keys (``<<: *other``) and set some of them anew.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(

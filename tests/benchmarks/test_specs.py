@@ -157,13 +157,18 @@ def test_training_without_epochs_is_an_error(tmp_path):
         resolve_cell(spec, "good", **(CHOICE | {"budget": "smoke"}))
 
 
-def test_yaml_reads_numbers_as_people_do_and_refuses_a_key_twice(tmp_path):
+def test_yaml_reads_numbers_as_people_do_merges_and_refuses_a_key_twice(tmp_path):
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC)
     assert load_spec(path).budgets["smoke"].methods["tiny"]["lr"] == 0.01
     path.write_text(SPEC + "table: again\n")
     with pytest.raises(SpecError, match="key 'table' stands twice"):
         load_spec(path)
+    methods = "methods: {tiny: {lr: 1e-2}}"
+    assert methods in SPEC
+    merged = "methods: {tiny: &tiny {lr: 1e-2, width: 2}, mean: {<<: *tiny, lr: 3}}"
+    path.write_text(SPEC.replace(methods, merged))
+    assert load_spec(path).budgets["smoke"].methods["mean"] == {"lr": 3, "width": 2}
     path.write_text("table: [")
     with pytest.raises(SpecError, match=r"spec\.yaml: not valid YAML"):
         load_spec(path)

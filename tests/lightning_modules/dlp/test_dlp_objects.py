@@ -69,6 +69,21 @@ def test_what_paints_changes_pixels_and_nothing_else_does(arguments):
         assert (not torch.equal(after, before)) == (name in method.painted_by), name
 
 
+@pytest.mark.parametrize("arguments", [SMALL, SECOND], ids=["paper", "second"])
+def test_spread_features_start_apart_and_certain(arguments):
+    torch.manual_seed(0)
+    pictures = torch.rand(16, 3, 1, 1).expand(-1, -1, 64, 64).contiguous()
+    spread = {}
+    for start in ("paper", "spread"):
+        method = DLPObjects(**arguments, initialisation=start).eval()
+        posterior, _ = method.network.encode(pictures, sample=False)
+        spread[start] = posterior.feature.mean[:, :-1].std(0).mean()
+        if start == "spread":
+            for found in (posterior.feature, posterior.extra):
+                assert torch.all((found.log_variance + 4).abs() < 1.5)
+    assert spread["spread"] > 3 * spread["paper"]
+
+
 def test_one_more_particle_is_painted_on_top_of_what_the_others_leave():
     torch.manual_seed(0)
     method = DLPObjects(**SMALL, initialisation="spread").eval()
