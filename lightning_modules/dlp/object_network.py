@@ -41,6 +41,8 @@ from lightning_modules.layers.points import gaussian_maps, glimpses, pixel_centr
 ALPHA_NOISE = 0.1
 LARGEST = 2.0
 """How far a particle with a learned size may stretch or shrink its glimpse along an axis."""
+NEAREST = 3.0
+"""Learned depths lie within this of 0. Free ones ran off in training, and particles paled."""
 
 
 class Drawn(NamedTuple):
@@ -48,7 +50,7 @@ class Drawn(NamedTuple):
 
     Shapes: ``points`` (B, K, 2); ``features`` (B, K, d); ``background`` (B, d); ``presence``
     (B, K); ``size`` (B, K, 2), sides of a painted glimpse, the picture's being 2; ``depth`` (B, K)
-    or None.
+    in [-3, 3], larger is nearer, or None.
     """
 
     points: Tensor
@@ -143,7 +145,7 @@ class ObjectDLP(nn.Module):
             features[:, -1],
             presence,
             size,
-            numbers[..., -1] if shape.order == "depth" else None,
+            NEAREST * (numbers[..., -1] / NEAREST).tanh() if shape.order == "depth" else None,
         )
         return Posterior(whole, feature, extra, presence, crops), drawn
 
