@@ -42,6 +42,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="The user's own copies of datasets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
+app.command()(cli_looking.studio)
 app.command()(cli_looking.report)
 
 DEBUG_VARIABLE = "WHATWHERE_DEBUG"

@@ -78,7 +78,7 @@ def edit(
     ] = None,
 ) -> None:
     """Move, recolour, copy, remove the particles of a picture, and paint it again."""
-    from benchmarks.editing import Pictures
+    from benchmarks.chosen_pictures import Pictures
     from benchmarks.editing import edit as work
 
     wanted = Pictures(
@@ -101,6 +101,39 @@ def edit(
             device=device,
         )
     )
+
+
+def studio(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
+    ],
+    image: Annotated[
+        Path | None, typer.Option("--image", help="Your picture, cut as in training.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="A dataset's id; without it, the cell's own data.")
+    ] = None,
+    index: Annotated[int, typer.Option(min=0, help="Number of the test picture.")] = 0,
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    device: DeviceOption = "cpu",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """Take hold of what a method has learned: drag particles, slide codes, in a page."""
+    from benchmarks.chosen_pictures import Pictures
+    from benchmarks.studio.launch import studio as work
+
+    wanted = Pictures(
+        image=image,
+        dataset=dataset,
+        index=index,
+        source=source.value,
+        root=data_root,
+        cache_dir=cache_dir,
+    )
+    raise typer.Exit(work(checkpoint, wanted=wanted, device=device, port=port, browser=browser))
 
 
 def report(
