@@ -216,7 +216,7 @@ def middle_square(image: Image.Image, size: int, channels: int) -> Array:
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     shown = square.resize((size, size), Image.Resampling.BILINEAR)
-    return np.atleast_3d(np.asarray(shown.convert("L" if channels == 1 else "RGB")))
+    return np.atleast_3d(np.array(shown.convert("L" if channels == 1 else "RGB")))
 
 
 def _files(path: Path) -> list[Path]:

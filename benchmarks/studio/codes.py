@@ -7,6 +7,7 @@ The state mixes the codes of two pictures, and sets single numbers:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final
 
 import torch
@@ -58,11 +59,15 @@ class CodeDesk:
     def __init__(self, method: CodePainter) -> None:
         self.method = method
         self._codes: dict[Slot, Codes] = {}
+
+    @cached_property
+    def order(self) -> dict[str, list[int]]:
+        """Dimensions of the codes that slide, those that change the picture most first."""
+        # A class is one of several: nothing lies between, so there is nothing to slide.
+        parts = ["where"] if isinstance(self.method, HasClasses) else ["where", "what"]
         with torch.no_grad():
-            base = method.prior_mean()
-            # A class is one of several: nothing lies between, so there is nothing to slide.
-            parts = ["where"] if isinstance(method, HasClasses) else ["where", "what"]
-            self._order = {part: strongest(method, base, part, _SWEEP) for part in parts}
+            base = self.method.prior_mean()
+            return {part: strongest(self.method, base, part, _SWEEP) for part in parts}
 
     def open(self, slot: Slot, image: Array) -> None:
         """Infer the codes of a picture; by a chain this takes seconds."""
@@ -72,7 +77,7 @@ class CodeDesk:
         """Dimensions of both codes, those that change most first, and the reach of sliders."""
         found = torch.cat([code.abs().flatten() for both in self._codes.values() for code in both])
         return {
-            "order": self._order,
+            "order": self.order,
             "reach": round(max(LEAST_REACH, 1.2 * float(found.max())), 1),
             "bound": self.method.shape.bound,
         }
