@@ -11,6 +11,8 @@ from aiohttp import web
 from benchmarks.studio.choose import desk_of
 from benchmarks.studio.server import Studio, bound_socket
 from benchmarks.studio.session import Session
+from lightning_modules.ddr.module import DDR
+from lightning_modules.deformable.module import AmortisedDeformableGenerator
 from tests.particle_painter import ParticlePainter
 
 
@@ -28,6 +30,20 @@ class Drawer:
             if not 0 <= row < len(self):
                 raise ValueError(f"no test picture {row}")
         return {row: picture(self.size, self.channels, 30 * row) for row in rows}
+
+
+def small_generator():
+    """Two codes of 16 px, with weights of seed 0."""
+    torch.manual_seed(0)
+    return AmortisedDeformableGenerator(
+        image_size=16, appearance_dim=5, geometry_dim=4, channels=(8, 8), kernels=(3, 3)
+    )
+
+
+def small_plane():
+    """A plane of motion of 16 px and one number more, with weights of seed 0."""
+    torch.manual_seed(0)
+    return DDR(image_size=16, f_dim=6, z_dim=3, channels=(8, 8), pair_channels=8, hidden=16)
 
 
 def picture(size=32, channels=3, level=100):

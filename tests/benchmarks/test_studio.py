@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from aiohttp import web
 from PIL import Image
 
 from benchmarks import cli
@@ -20,9 +21,7 @@ from benchmarks.studio.choose import METHODS, desk_of
 from benchmarks.studio.server import BUSY, HOST, TAKEN, bound_socket
 from benchmarks.studio.uploads import read_picture
 from lightning_modules import registry as methods
-from lightning_modules.ddr.module import DDR
-from lightning_modules.deformable.module import AmortisedDeformableGenerator
-from tests.benchmarks.open_studio import served, session
+from tests.benchmarks.open_studio import served, session, small_generator, small_plane
 from tests.particle_painter import ParticlePainter
 
 
@@ -235,10 +234,7 @@ def test_what_a_method_cannot_do_is_known_before_it_is_tried():
 
 @pytest.fixture
 def generator():
-    torch.manual_seed(0)
-    return AmortisedDeformableGenerator(
-        image_size=16, appearance_dim=5, geometry_dim=4, channels=(8, 8), kernels=(3, 3)
-    )
+    return small_generator()
 
 
 def test_two_faces_swap_their_codes(generator):
@@ -277,8 +273,7 @@ def test_a_straight_field_looks_where_it_is(generator):
 
 @pytest.fixture
 def plane():
-    torch.manual_seed(0)
-    return DDR(image_size=16, f_dim=6, z_dim=3, channels=(8, 8), pair_channels=8, hidden=16)
+    return small_plane()
 
 
 def test_a_place_on_the_plane_keeps_who_it_is(plane):
@@ -312,15 +307,61 @@ def test_every_method_that_errors_name_has_a_desk(method):
     assert desk_of(small(method).eval().requires_grad_(False)).kind
 
 
+@pytest.fixture
+def painter(tmp_path, monkeypatch):
+    """A checkpoint and a picture, in the present folder."""
+    monkeypatch.chdir(tmp_path)
+    settings = {"image_size": 32, "_class_path": "tests.particle_painter.ParticlePainter"}
+    state = ParticlePainter(image_size=32).state_dict()
+    torch.save({"state_dict": state, "hyper_parameters": settings}, "painter.ckpt")
+    (tmp_path / "mine.png").write_bytes(encoded())
+
+
+def run(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["whatwhere", "studio", *arguments])
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    said = capsys.readouterr()
+    return stopped.value.code or 0, said.out, said.err.replace("\n", " ")
+
+
+def test_the_command_serves_a_picture_on_loopback(painter, monkeypatch, capsys):
+    opened = []
+
+    def run_app(app, *, sock, **_):
+        opened.append(sock.getsockname())
+        sock.close()
+
+    monkeypatch.setattr(web, "run_app", run_app)
+    code, out, _ = run(monkeypatch, capsys, "painter.ckpt", "--image", "mine.png")
+    ((host, port),) = opened
+    assert code == 0 and host == "127.0.0.1"
+    token = out.split(f"http://127.0.0.1:{port}/")[1].split("/")[0]
+    assert len(token) >= 22 and "Ctrl-C ends it" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["painter.ckpt"], "give a picture by --image FILE"),
+        (["painter.ckpt", "--image", "mine.png", "--dataset", "mnist"], "not both"),
+        (["painter.ckpt", "--image", "painter.ckpt"], "painter.ckpt: no picture"),
+        (["mine.png", "--image", "mine.png"], "mine.png: no checkpoint, or a damaged one"),
+    ],
+)
+def test_mistakes_are_said_before_anything_is_served(
+    painter, monkeypatch, capsys, arguments, words
+):
+    code, _, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2 and words in err and "Traceback" not in err
+
+
 def test_a_checkpoint_of_another_method_is_told_which_have_a_studio(monkeypatch, tmp_path, capsys):
     method = methods.load("pca")()
     settings = {**method.hparams, "_class_path": f"{type(method).__module__}.PixelPCA"}
     checkpoint = {"state_dict": method.state_dict(), "hyper_parameters": settings}
     torch.save(checkpoint, tmp_path / "pca.ckpt")
-    monkeypatch.setattr(sys, "argv", ["whatwhere", "studio", str(tmp_path / "pca.ckpt")])
-    monkeypatch.setenv("COLUMNS", "300")
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    said = capsys.readouterr().err.replace("\n", " ")
-    assert stopped.value.code == 2 and "PixelPCA has no studio" in said
+    code, _, said = run(monkeypatch, capsys, str(tmp_path / "pca.ckpt"))
+    assert code == 2 and "PixelPCA has no studio" in said
     assert "dlp, dlp_objects (particles)" in said and "ddr (a plane of motion)" in said

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.benchmarks.open_studio import Served, session
+from tests.benchmarks.open_studio import Served, session, small_generator, small_plane
 from tests.particle_painter import ParticlePainter
 
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -37,10 +37,7 @@ def browser():
         try:
             opened = playwright.chromium.launch(executable_path=path)
         except Error as error:
-            missing(
-                "no Chromium: `playwright install chromium-headless-shell`, or your system's "
-                f"package ({str(error).splitlines()[0]})"
-            )
+            missing(f"no Chromium, `make browser` installs one ({str(error).splitlines()[0]})")
         yield opened
         opened.close()
 
@@ -78,10 +75,11 @@ class Page:
     def pixels(self):
         self.settled()
         found = self.window.evaluate(
-            "Array.from(document.getElementById('picture').getContext('2d')"
-            ".getImageData(0, 0, 32, 32).data)"
+            "const { width, height } = studio.stage.picture;"
+            "[height, width, Array.from(studio.stage.picture.getContext('2d')"
+            ".getImageData(0, 0, width, height).data)]"
         )
-        return np.array(found).reshape(32, 32, 4)[..., :3]
+        return np.array(found[2]).reshape(*found[:2], 4)[..., :3]
 
     def handle(self, number):
         box = self.window.get_by_role(
@@ -231,6 +229,56 @@ def test_a_lost_connection_is_said_and_found_again(page, served):
     assert (page.pixels() == moved).all() and len(page.state()) == 1
     served.end()
     page.wait("document.getElementById('notice').innerText.includes('was ended')")
+
+
+def test_two_faces_are_swapped_under_the_grid(browser):
+    served = Served(session(small_generator(), size=16))
+    page = Page(browser, served)
+    before = page.pixels()
+    assert page.window.locator("svg.grid path.over").get_attribute("d").startswith("M")
+    number = page.window.get_by_label("Second picture: number of a test picture")
+    number.fill("6")
+    number.press("Enter")
+    page.press("Swap geometry")
+    swapped = page.pixels()
+    assert page.state()["geometry"] == 1 and (swapped != before).any()
+    (first, *_) = page.window.evaluate("studio.about.desk.order.where")
+    slider = page.window.get_by_label(f"number {first}", exact=True).first
+    slider.focus()
+    slider.press("Home")
+    assert (page.pixels() != swapped).any()
+    assert list(page.state()["where"]) == [str(first)]
+    page.press("Reset")
+    assert (page.pixels() == before).all() and page.wrong == []
+    page.window.close()
+    served.end()
+
+
+def test_a_place_on_the_plane_is_kept_for_another_picture(browser):
+    served = Served(session(small_plane(), size=16))
+    page = Page(browser, served)
+    before = page.pixels()
+    box = page.window.locator("#pad").bounding_box()
+    page.window.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
+    moved = page.pixels()
+    low, high = page.window.evaluate("studio.desk.desk.spans")[0]
+    place = page.state()["where"]
+    first = page.window.evaluate("studio.desk.desk.pair[0]")
+    assert place[first] == pytest.approx(low + 0.9 * (high - low), abs=0.01 * (high - low))
+    assert (moved != before).any()
+    page.window.keyboard.press("ArrowLeft")
+    page.settled()
+    assert page.state()["where"][first] < place[first]
+    page.press("Undo")
+    assert (page.pixels() == moved).all()
+    number = page.window.get_by_label("Picture: number of a test picture")
+    number.fill("6")
+    number.press("Enter")
+    page.wait("document.getElementById('pictures').innerText.includes('test picture 6')")
+    page.settled()
+    assert page.state()["where"] == pytest.approx(place, abs=1e-3) and page.wrong == []
+    page.window.close()
+    served.end()
 
 
 def test_what_the_method_cannot_do_is_greyed_out_with_the_reason(browser):

@@ -2,6 +2,7 @@
 
 import { button, element } from "./widgets.js";
 
+const LABELS = { off: "Off", before: "Before", input: "Input" };
 const SIDES = { off: "not compared", before: "before the changes", input: "the picture itself" };
 
 export class Stage {
@@ -10,6 +11,7 @@ export class Stage {
     this.layer = document.getElementById("layer");
     this.frame = document.getElementById("frame");
     this.cover = document.getElementById("before");
+    this.divider = document.getElementById("divider");
     this.sides = { before: null, input: null };
     this.side = "off";
     this.wipe = element("input", {
@@ -17,8 +19,7 @@ export class Stage {
       oninput: () => this.#cut(),
     });
     this.choices = Object.fromEntries(Object.keys(SIDES).map((side) => [side,
-      button({ off: "Off", before: "Before", input: "Input" }[side], () => this.compare(side), {
-        "aria-pressed": "false", title: SIDES[side] })]));
+      button(LABELS[side], () => this.compare(side), { title: SIDES[side] })]));
     document.getElementById("compare").append(
       element("span", { textContent: "Compare" }),
       element("span", { className: "segments", role: "group", "aria-label": "compare with" },
@@ -42,9 +43,9 @@ export class Stage {
     for (const [name, made] of Object.entries(this.choices)) {
       made.setAttribute("aria-pressed", String(name === this.side));
     }
-    this.cover.hidden = this.side === "off";
-    this.wipe.hidden = this.side === "off";
+    this.cover.hidden = this.divider.hidden = this.wipe.hidden = this.side === "off";
     if (this.side === "off") return;
+    this.divider.firstElementChild.textContent = LABELS[this.side];
     draw(this.cover, this.sides[this.side]);
     this.#cut();
   }
@@ -65,6 +66,7 @@ export class Stage {
 
   #cut() {
     this.cover.style.clipPath = `inset(0 ${100 - this.wipe.value}% 0 0)`;
+    this.divider.style.left = `${this.wipe.value}%`;
   }
 }
 
