@@ -120,6 +120,10 @@ def studio(
     device: DeviceOption = "cpu",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Only write a picture of the page (.png); by Playwright."),
+    ] = None,
 ) -> None:
     """Take hold of what a method has learned: drag particles, slide codes, in a page."""
     from benchmarks.chosen_pictures import Pictures
@@ -133,7 +137,9 @@ def studio(
         root=data_root,
         cache_dir=cache_dir,
     )
-    raise typer.Exit(work(checkpoint, wanted=wanted, device=device, port=port, browser=browser))
+    raise typer.Exit(
+        work(checkpoint, wanted=wanted, device=device, port=port, browser=browser, picture=picture)
+    )
 
 
 def report(

@@ -12,6 +12,7 @@ from benchmarks.chosen_pictures import Pictures, Shelf, own_picture
 from benchmarks.devices import check_device
 from benchmarks.pictures import trained_title
 from benchmarks.studio.choose import desk_of
+from benchmarks.studio.screenshot import screenshot
 from benchmarks.studio.server import Studio, bound_socket
 from benchmarks.studio.session import Session
 from benchmarks.trained import load_trained
@@ -24,8 +25,9 @@ def studio(
     device: str = "cpu",
     port: int = 0,
     browser: bool = False,
+    picture: Path | None = None,
 ) -> int:
-    """Serve the page until it is interrupted.
+    """Serve the page until it is interrupted, or only take a picture of it.
 
     Args:
         checkpoint: see `load_trained`.
@@ -33,6 +35,7 @@ def studio(
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         port: of loopback; 0 for a free one.
         browser: open the page, too.
+        picture: a PNG file to write instead; None to serve.
 
     Returns:
         The exit code, 0.
@@ -42,9 +45,13 @@ def studio(
         OSError: the port is taken.
     """
     session = make_session(checkpoint, wanted, device)
+    out = Console()
+    if picture is not None:
+        screenshot(session, picture)
+        out.print(str(picture), markup=False, highlight=False, soft_wrap=True)
+        return 0
     opened = bound_socket(port)
     made = Studio(session, opened.getsockname()[1])
-    out = Console()
     out.print(f"The studio is open on this machine alone: {made.address}", soft_wrap=True)
     out.print("Ctrl-C ends it.", style="dim")
     if browser:

@@ -5,7 +5,7 @@ Skipped where there is no browser to be found, outside CI.
 
 import io
 import os
-import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.studio.screenshot import SIZE, find_browser, screenshot
 from tests.benchmarks.open_studio import Served, session, small_generator, small_plane
 from tests.particle_painter import ParticlePainter
 
-CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 PATIENCE = 60_000  # milliseconds; machines that test are busy
 
 
@@ -33,9 +33,8 @@ def browser():
     except ImportError:
         missing("Playwright is not installed: pip install -e '.[dev]'")
     with sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
         try:
-            opened = playwright.chromium.launch(executable_path=path)
+            opened = playwright.chromium.launch(executable_path=find_browser())
         except Error as error:
             missing(f"no Chromium, `make browser` installs one ({str(error).splitlines()[0]})")
         yield opened
@@ -290,3 +289,12 @@ def test_what_the_method_cannot_do_is_greyed_out_with_the_reason(browser):
     assert page.window.get_by_label("presence").count() == 0 and page.wrong == []
     page.window.close()
     served.end()
+
+
+def test_a_picture_of_the_page_is_taken(tmp_path, browser):
+    # On another thread, for Playwright's other interface has a loop running on this one.
+    work = threading.Thread(target=screenshot, args=[session(), tmp_path / "studio.png"])
+    work.start()
+    work.join(PATIENCE / 1000)
+    with Image.open(tmp_path / "studio.png") as seen:
+        assert seen.size == SIZE and len(seen.convert("RGB").getcolors(2**24)) > 500
