@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.clip_samples import Clips, evenly, of_clips
 from datamodules.clip_module import ClipModule
@@ -211,7 +211,11 @@ def _read(paths: Sequence[Path], size: int, channels: int) -> tuple[Array, list[
 
 
 def middle_square(image: Image.Image, size: int, channels: int) -> Array:
-    """The middle of a picture in colours, (size, size, channels) uint8; grey for one channel."""
+    """The middle of a picture in colours, (size, size, channels) uint8; grey for one channel.
+
+    Photographs are turned as their camera says.
+    """
+    image = ImageOps.exif_transpose(image)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))

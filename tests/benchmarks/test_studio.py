@@ -225,6 +225,17 @@ def test_large_pictures_are_refused_before_they_fill_the_memory(monkeypatch):
     assert read_picture(encoded((20, 30)), 16, 1).shape == (16, 16, 1)
 
 
+def test_a_photograph_is_turned_as_its_camera_says():
+    photo = Image.new("RGB", (8, 8), "black")
+    photo.paste("white", (0, 0, 8, 4))  # above in the file, to the right as it was taken
+    exif = photo.getexif()
+    exif[0x0112] = 6
+    stream = io.BytesIO()
+    photo.save(stream, format="PNG", exif=exif)
+    seen = read_picture(stream.getvalue(), 8, 1)[..., 0]
+    assert (seen[:, :4] == 0).all() and (seen[:, 4:] == 255).all()
+
+
 def test_what_a_method_cannot_do_is_known_before_it_is_tried():
     desk = session(ParticlePainter(presence=False, fixed=True)).desk
     refused = desk.about()["refused"]

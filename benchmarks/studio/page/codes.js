@@ -75,7 +75,7 @@ export class CodesDesk {
     for (const part of ["where", "what"]) {
       const name = MIXES[part];
       this.mixes[part] = new Slider({
-        label: `${name} of the second`, low: 0, high: 1,
+        label: name, low: 0, high: 1,
         words: (value) => `${Math.round(100 * value)} %`,
         live: (value) => this.studio.live(this.with({ [name]: value })),
         settle: (value) => this.studio.commit(this.with({ [name]: value })),
@@ -86,7 +86,7 @@ export class CodesDesk {
         const now = this.studio.history.state[name];
         this.studio.commit(this.with({ [name]: now < 0.5 ? 1 : 0 }));
       })));
-    this.mixed = group("Two faces", element("div", { className: "swaps" }, swap("geometry"),
+    this.mixed = group("Taken from the second picture", element("div", { className: "swaps" }, swap("geometry"),
       swap("appearance")), this.mixes.where.root, this.mixes.what.root);
     this.note = element("p", { className: "small" });
     const shown = button("Grid", (event) => {
