@@ -19,6 +19,7 @@ from benchmarks.cli_options import (
     BaselinesOption,
     BudgetOption,
     CacheOption,
+    CheckpointArgument,
     DeviceOption,
     ResultsOption,
     RootOption,
@@ -175,9 +176,7 @@ def cell(
 
 @app.command()
 def pictures(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
-    ],
+    checkpoint: CheckpointArgument,
     images: Annotated[
         list[Path] | None,
         typer.Option(

@@ -10,7 +10,10 @@ import typer
 from benchmarks.cli_options import (
     RESULTS,
     CacheOption,
+    CheckpointArgument,
+    DatasetOption,
     DeviceOption,
+    IndexOption,
     RootOption,
     SourceName,
     SourceOption,
@@ -40,9 +43,7 @@ interpolate [SHARE]
 
 
 def edit(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
-    ],
+    checkpoint: CheckpointArgument,
     change: Annotated[
         list[str] | None,
         typer.Option("--edit", help='E.g. "move 3 0.2 -0.1" (listed below); again for more.'),
@@ -54,10 +55,8 @@ def edit(
         Path | None,
         typer.Option("--image", "--images", help="Your picture, cut as in training."),
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A dataset's id; without it, the cell's own data.")
-    ] = None,
-    index: Annotated[int, typer.Option(min=0, help="Number of the test picture.")] = 0,
+    dataset: DatasetOption = None,
+    index: IndexOption = 0,
     other: Annotated[
         Path | None, typer.Option(help="Another picture, for paste and interpolate.")
     ] = None,
@@ -104,16 +103,12 @@ def edit(
 
 
 def studio(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
-    ],
+    checkpoint: CheckpointArgument,
     image: Annotated[
         Path | None, typer.Option("--image", help="Your picture, cut as in training.")
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A dataset's id; without it, the cell's own data.")
-    ] = None,
-    index: Annotated[int, typer.Option(min=0, help="Number of the test picture.")] = 0,
+    dataset: DatasetOption = None,
+    index: IndexOption = 0,
     source: SourceOption = SourceName.standin,
     data_root: RootOption = None,
     cache_dir: CacheOption = None,
