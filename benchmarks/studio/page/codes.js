@@ -1,7 +1,7 @@
 // The desk of two codes: geometry and appearance of one picture mixed with another's, single
 // numbers of both, the canonical picture, and the field as a grid.
 
-import { gridLines } from "./grid.js";
+import { averaged, gridLines } from "./grid.js";
 import { draw } from "./stage.js";
 import { button, element, group, Slider } from "./widgets.js";
 
@@ -24,6 +24,7 @@ export class CodesDesk {
       return path;
     });
     this.layer.append(this.grid);
+    this.large = false;
     this.#build(about.desk);
   }
 
@@ -38,8 +39,8 @@ export class CodesDesk {
 
   show({ pictures, facts }) {
     draw(this.canonical, pictures[1]);
-    const path = gridLines(facts.looked);
-    for (const line of this.lines) line.setAttribute("d", path);
+    this.looked = facts.looked;
+    this.#drawGrid();
     const { state } = this.studio.history;
     for (const part of ["where", "what"]) this.mixes[part].set(this.studio.shown[MIXES[part]]);
     for (const { made, part, dimension } of this.sliders) made.set(facts[part][dimension]);
@@ -49,6 +50,11 @@ export class CodesDesk {
     }
     this.note.textContent = `The field moves pixels by ${(100 * facts.displacement).toFixed(1)} % `
       + "of the picture's side on average.";
+  }
+
+  #drawGrid() {
+    const path = gridLines(this.large ? averaged(this.looked) : this.looked);
+    for (const line of this.lines) line.setAttribute("d", path);
   }
 
   with(changes) {
@@ -93,6 +99,11 @@ export class CodesDesk {
       const hidden = this.grid.classList.toggle("hidden");
       event.target.setAttribute("aria-pressed", String(!hidden));
     }, { "aria-pressed": "true" });
+    const large = button("Averaged", (event) => {
+      this.large = !this.large;
+      event.target.setAttribute("aria-pressed", String(this.large));
+      this.#drawGrid();
+    }, { "aria-pressed": "false", title: "over neighbouring pixels: what it does in the large" });
     const codes = ["where", "what"].filter((part) => desk.order[part]).map((part) =>
       this.#code(part, desk.order[part], desk.reach));
     for (const part of ["where", "what"]) this.own[part] ??= button("", () => {});
@@ -102,7 +113,7 @@ export class CodesDesk {
           element("figcaption", { textContent: "canonical picture" })),
         element("div", {}, this.note, element("p", { className: "small", textContent:
           "The grid is straight on the canonical picture; here it lies as the field bends it." }),
-        element("div", { className: "buttons" }, shown))),
+        element("div", { className: "buttons" }, shown, large))),
       this.mixed, ...codes);
   }
 
