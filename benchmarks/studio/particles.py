@@ -63,6 +63,7 @@ class ParticleDesk:
         return {
             "painted_by": painted,
             "ranges": ranges,
+            "numbered": self.editor.other is not None and self.editor.other.numbered,
             "refused": {
                 "remove": self._refusal(Remove(particle=0)),
                 "copy": self._refusal(Copy(particle=0, dx=0, dy=0)),

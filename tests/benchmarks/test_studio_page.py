@@ -230,6 +230,21 @@ def test_a_lost_connection_is_said_and_found_again(page, served):
     page.wait("document.getElementById('notice').innerText.includes('was ended')")
 
 
+def test_the_background_of_a_second_picture_is_taken(page):
+    number = page.window.get_by_label("Second picture: number of a test picture")
+    number.fill("7")
+    number.press("Enter")
+    page.wait("document.getElementById('pictures').innerText.includes('test picture 7')")
+    page.press("background")
+    page.press("Looks of the second")
+    page.settled()
+    (edit,) = page.state()
+    assert edit["picture"] == "other" and page.wrong == []
+    page.window.get_by_label("to the second picture").press("End")
+    page.settled()
+    assert page.state()[-1] == {"edit": "interpolate", "share": 1}
+
+
 def test_two_faces_are_swapped_under_the_grid(browser):
     served = Served(session(small_generator(), size=16))
     page = Page(browser, served)

@@ -24,11 +24,10 @@ export class ParticleDesk {
   /** A picture was opened: its first state. */
   opened(about, slot) {
     this.about = about.desk;
-    this.way.root.hidden = !about.pictures.other;
-    if (slot === "main") {
-      this.chosen = undefined;
-      this.#buildChosen();
-    }
+    this.second = Boolean(about.pictures.other);
+    this.way.root.hidden = !this.second;
+    if (slot === "main") this.chosen = undefined;
+    this.#buildChosen();
     return [];
   }
 
@@ -98,6 +97,11 @@ export class ParticleDesk {
     this.settle({ edit: "paste", particle: this.chosen, source: this.clipboard });
   }
 
+  pasteTwin() {
+    const { chosen } = this;
+    this.settle({ edit: "paste", particle: chosen, source: chosen, picture: "other" });
+  }
+
   // Controls.
 
   #build() {
@@ -153,6 +157,9 @@ export class ParticleDesk {
       looks: button("Copy looks", () => this.copyLooks(), { "data-title": "Ctrl+C" }),
       paste: button("Paste looks", () => this.pasteLooks(), { "data-title": "Ctrl+V" }),
     };
+    // Only where a number means the same part of every picture, or for what there is but one of.
+    const twin = this.second && (which === BACKGROUND || this.about.numbered);
+    if (twin) this.buttons.twin = button("Looks of the second", () => this.pasteTwin());
     this.note = element("p", { className: "small" });
     const name = which === BACKGROUND ? "Background" : `Particle ${which}`;
     const parts = which === BACKGROUND ? [] : [group("Where", ...this.#where(which))];
