@@ -25,7 +25,7 @@ BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE))
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench-% table-% check-% accept-% report smoke test lint format types perf clean
+.PHONY: help install bench-% table-% check-% accept-% report smoke browser test lint format types perf clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,13 @@ smoke: $(STAMP) ## Run every table that has a smoke baseline, and check it again
 		$(BIN)/whatwhere bench $$table --budget smoke --results $(RESULTS); \
 		$(BIN)/whatwhere check $$table --budget smoke --results $(RESULTS); \
 	done
+
+browser: $(STAMP) ## Install a browser for the tests of pages, where there is none
+	@for name in chromium-headless-shell chromium google-chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell; } \
+		|| $(BIN)/playwright install --with-deps chromium-headless-shell
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile

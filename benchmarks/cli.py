@@ -19,6 +19,7 @@ from benchmarks.cli_options import (
     BaselinesOption,
     BudgetOption,
     CacheOption,
+    CheckpointArgument,
     DeviceOption,
     ResultsOption,
     RootOption,
@@ -42,6 +43,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="The user's own copies of datasets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
+app.command()(cli_looking.studio)
 app.command()(cli_looking.report)
 
 DEBUG_VARIABLE = "WHATWHERE_DEBUG"
@@ -174,9 +176,7 @@ def cell(
 
 @app.command()
 def pictures(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
-    ],
+    checkpoint: CheckpointArgument,
     images: Annotated[
         list[Path] | None,
         typer.Option(

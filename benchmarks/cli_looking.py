@@ -10,7 +10,10 @@ import typer
 from benchmarks.cli_options import (
     RESULTS,
     CacheOption,
+    CheckpointArgument,
+    DatasetOption,
     DeviceOption,
+    IndexOption,
     RootOption,
     SourceName,
     SourceOption,
@@ -40,9 +43,7 @@ interpolate [SHARE]
 
 
 def edit(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
-    ],
+    checkpoint: CheckpointArgument,
     change: Annotated[
         list[str] | None,
         typer.Option("--edit", help='E.g. "move 3 0.2 -0.1" (listed below); again for more.'),
@@ -54,10 +55,8 @@ def edit(
         Path | None,
         typer.Option("--image", "--images", help="Your picture, cut as in training."),
     ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A dataset's id; without it, the cell's own data.")
-    ] = None,
-    index: Annotated[int, typer.Option(min=0, help="Number of the test picture.")] = 0,
+    dataset: DatasetOption = None,
+    index: IndexOption = 0,
     other: Annotated[
         Path | None, typer.Option(help="Another picture, for paste and interpolate.")
     ] = None,
@@ -78,7 +77,7 @@ def edit(
     ] = None,
 ) -> None:
     """Move, recolour, copy, remove the particles of a picture, and paint it again."""
-    from benchmarks.editing import Pictures
+    from benchmarks.chosen_pictures import Pictures
     from benchmarks.editing import edit as work
 
     wanted = Pictures(
@@ -100,6 +99,41 @@ def edit(
             script=script,
             device=device,
         )
+    )
+
+
+def studio(
+    checkpoint: CheckpointArgument,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="Your picture, cut as in training.")
+    ] = None,
+    dataset: DatasetOption = None,
+    index: IndexOption = 0,
+    source: SourceOption = SourceName.standin,
+    data_root: RootOption = None,
+    cache_dir: CacheOption = None,
+    device: DeviceOption = "cpu",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Only write a picture of the page (.png); by Playwright."),
+    ] = None,
+) -> None:
+    """Take hold of what a method has learned: drag particles, slide codes, in a page."""
+    from benchmarks.chosen_pictures import Pictures
+    from benchmarks.studio.launch import studio as work
+
+    wanted = Pictures(
+        image=image,
+        dataset=dataset,
+        index=index,
+        source=source.value,
+        root=data_root,
+        cache_dir=cache_dir,
+    )
+    raise typer.Exit(
+        work(checkpoint, wanted=wanted, device=device, port=port, browser=browser, picture=picture)
     )
 
 

@@ -39,4 +39,11 @@ BaselinesOption = Annotated[
     Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")]
+CheckpointArgument = Annotated[
+    Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
+]
+DatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="A dataset's id; without it, the cell's own data.")
+]
+IndexOption = Annotated[int, typer.Option("--index", min=0, help="Number of the test picture.")]
 RESULTS = Path("results")

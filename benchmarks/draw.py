@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import samples
 from benchmarks.devices import check_device
-from benchmarks.pictures import cell_title, draw_cell
+from benchmarks.pictures import draw_cell, trained_title
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.trained import Trained, load_trained
 from benchmarks.trained_data import cell_data, own_pictures
@@ -51,11 +51,10 @@ def draw(
         raise ValueError("--driver moves other faces: give them by --images")
     trained = load_trained(checkpoint)
     shown = _samples(trained, images, driver, root, cache_dir)
-    name = type(trained.method).__name__ if trained.cell is None else cell_title(trained.cell)
     written = draw_cell(
         ProtocolResult({}),
         folder,
-        title=f"{name}  ·  after epoch {trained.epochs}",
+        title=trained_title(trained),
         method=trained.method.to(device),
         metrics_file=trained.file.parent / "metrics.jsonl",
         samples=shown,

@@ -249,10 +249,20 @@ def read_script(path: Path) -> list[Edit]:
         FileNotFoundError: there is no such file.
         ValueError: it is no list of edits; says what is wrong where.
     """
-    found = read_json(path)
-    return _validated(
-        found, str(path), '[{"edit": "move", "particle": 3, "dx": 0.2, "dy": 0}, ...]'
-    )
+    return parse_script(read_json(path), str(path))
+
+
+def parse_script(found: Any, place: str) -> list[Edit]:
+    """Edits from plain values, as `as_data` gives them.
+
+    Args:
+        found: a list of them.
+        place: names it in errors.
+
+    Raises:
+        ValueError: it is no list of edits; says what is wrong where.
+    """
+    return _validated(found, place, '[{"edit": "move", "particle": 3, "dx": 0.2, "dy": 0}, ...]')
 
 
 def as_data(edits: Iterable[Edit]) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ from benchmarks.prediction_pictures import draw_predictions
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.samples import Samples
 from benchmarks.schema import CellSpec
+from benchmarks.trained import Trained
 from benchmarks.vector_pictures import draw_vectors
 from benchmarks.view_pictures import draw_covariance, draw_turning, draw_views
 from lightning_modules.interface import HasReconstruction, Method
@@ -65,6 +66,12 @@ def cell_title(cell: CellSpec) -> str:
         f"{cell.row}  ·  seed {cell.seed}  ·  {cell.dataset}, {SOURCES[cell.source]}  ·  "
         f"{cell.budget} budget  ·  {cell.protocol} v{cell.protocol_version}"
     )
+
+
+def trained_title(trained: Trained) -> str:
+    """Which cell or method it is, and for how long it was trained, in one line."""
+    name = type(trained.method).__name__ if trained.cell is None else cell_title(trained.cell)
+    return f"{name}  ·  after epoch {trained.epochs}"
 
 
 def draw_cell(

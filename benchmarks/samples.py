@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from benchmarks.clip_samples import Clips, evenly, of_clips
 from datamodules.clip_module import ClipModule
@@ -206,12 +206,21 @@ def _read(paths: Sequence[Path], size: int, channels: int) -> tuple[Array, list[
         image = read_rgb(file, None)
         if isinstance(image, str):
             raise ValueError(f"{file}: {image}")
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        square = image.crop((left, top, left + side, top + side))
-        shown = square.resize((size, size), Image.Resampling.BILINEAR)
-        pictures.append(np.atleast_3d(np.asarray(shown.convert("L" if channels == 1 else "RGB"))))
+        pictures.append(middle_square(image, size, channels))
     return np.stack(pictures), [file.stem for file in files]
+
+
+def middle_square(image: Image.Image, size: int, channels: int) -> Array:
+    """The middle of a picture in colours, (size, size, channels) uint8; grey for one channel.
+
+    Photographs are turned as their camera says.
+    """
+    image = ImageOps.exif_transpose(image)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    shown = square.resize((size, size), Image.Resampling.BILINEAR)
+    return np.atleast_3d(np.array(shown.convert("L" if channels == 1 else "RGB")))
 
 
 def _files(path: Path) -> list[Path]:
