@@ -275,7 +275,7 @@ echo "# $now ${{command[*]}}" >> "$folder/log.txt"
 attempt="$now $SLURM_JOB_ID $restarts"
 echo '{{"phase": "starting", "attempt": "'"$attempt"'"}}' > "$folder/progress.json"
 
-{several}# Who asks this script to stop asks the cell, and waits again, for a trap ends the first wait.
+{several}# Who asks this script to stop asks the cell; then it waits again, for a trap ends a wait.
 trap 'asked=yes; kill -TERM "$child" 2> /dev/null' TERM
 "${{command[@]}}" < /dev/null >> "$folder/log.txt" 2>&1 &
 child=$!
