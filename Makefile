@@ -15,6 +15,12 @@ RESULTS   ?= results
 WANDB     ?= off
 CACHE     ?=
 REASON    ?=
+ENGINE    ?= local
+ADDRESS   ?=
+CPUS      ?=
+SBATCH    ?=
+CELL_DEVICES ?= 1
+CELL_NODES   ?= 1
 
 # Tables whose smoke numbers have been accepted.
 TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results/baselines/*-smoke-standin.json))
@@ -22,7 +28,10 @@ TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results
 COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS)
 BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ROWS),--rows $(ROWS)) \
-	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE))
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE)) \
+	--engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(CPUS),--cpus $(CPUS)) \
+	$(if $(SBATCH),--sbatch "$(SBATCH)") \
+	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES)
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench-% table-% check-% accept-% report smoke browser test lint format types perf clean
@@ -32,6 +41,8 @@ help: ## Show this help
 	@echo
 	@echo "  Variables: BUDGET=$(BUDGET) (smoke|quick|full) SOURCE=$(SOURCE) (standin|real) DATA_ROOT= ROWS= SEEDS="
 	@echo "             DEVICES=$(DEVICES) RESULTS=$(RESULTS) WANDB=$(WANDB) (off|offline|online) CACHE= REASON="
+	@echo "             ENGINE=$(ENGINE) (local|ray|slurm) ADDRESS= (ray) SBATCH= (slurm) CPUS= (both)"
+	@echo "             CELL_DEVICES=$(CELL_DEVICES) CELL_NODES=$(CELL_NODES) (that train one cell together), see docs/cluster.md"
 
 install: $(STAMP) ## Make the virtual environment
 

@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -18,23 +20,19 @@ from benchmarks import environment
 from benchmarks.build import fingerprint, settle
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot, check_device, parse_devices
+from benchmarks.engines.choose import EngineChoice, make_engine
+from benchmarks.engines.interface import EXIT_STOPPED
+from benchmarks.engines.process import CELL_ID_VARIABLE, RUNNER_PID_VARIABLE
 from benchmarks.files import write_json
 from benchmarks.plan import DataChoice, plan
-from benchmarks.runner import (
-    CELL_ID_VARIABLE,
-    EXIT_STOPPED,
-    RUNNER_PID_VARIABLE,
-    Runner,
-    RunnerStoppedError,
-    cell_command,
-    shell_line,
-)
+from benchmarks.runner import Runner, RunnerStoppedError, cell_command
 from benchmarks.schema import CellResult, CellSpec, Spec
-from benchmarks.specs import SpecError, check_ids, load_spec, resolve_cell
+from benchmarks.specs import SpecError, check_ids, is_path, load_spec, resolve_cell
 from benchmarks.store import FINISHED, Store
 
 EXIT_FAILED_CELLS = 1
 EXIT_INTERRUPTED = 130
+HERE = EngineChoice()
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,7 @@ def bench(
     seeds: Sequence[int] | None,
     devices: str,
     wandb: str,
+    engine: EngineChoice = HERE,
     dry_run: bool = False,
     again: bool = False,
 ) -> int:
@@ -81,6 +80,7 @@ def bench(
         seeds: None for the budget's own.
         devices: see `parse_devices`.
         wandb: ``off``, ``offline`` or ``online``.
+        engine: what runs the cells.
         dry_run: print cells and commands only.
         again: forget the results these cells have, and what was trained of them.
 
@@ -96,32 +96,27 @@ def bench(
     cells = plan(spec, budget=choice.budget, data=choice.data, rows=rows, seeds=seeds)
     store = choice.store
     to_run = len(cells) if again else sum(store.finished(cell) is None for cell in cells)
-    slots = _slots(devices, to_run)
 
     def command(cell: CellSpec, slot: Slot) -> list[str]:
+        # Cells of a cluster start in another folder, so all paths are whole.
         return cell_command(
             cell,
             slot,
-            table=choice.table,
+            table=str(Path(choice.table).resolve()) if is_path(choice.table) else choice.table,
             results=store.root,
-            root=choice.data.root,
-            cache_dir=choice.data.cache_dir,
+            root=choice.data.root and choice.data.root.resolve(),
+            cache_dir=choice.data.cache_dir and choice.data.cache_dir.resolve(),
             wandb=wandb,
         )
 
+    def slots() -> list[Slot]:
+        return _slots(devices, to_run)
+
     if dry_run:
-        for cell in cells:
-            known = store.read(cell.table, cell.cell_id)
-            status: str = "to run" if known is None else known.status
-            if known is not None and known.status not in FINISHED:
-                status += ", to run again"
-            choice.out.print(
-                f"# {cell.row} seed {cell.seed} [{cell.cell_id}]: {status}\n"
-                + shell_line(command(cell, slots[0]), slots[0]),
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+        from benchmarks.dry_run import describe
+
+        text = describe(cells, store, command, engine, devices, slots)
+        choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
         return 0
     if again:
         for cell in cells:
@@ -129,9 +124,19 @@ def bench(
     if to_run:
         for module in choice.data.build(spec, choice.budget, cells[0].seed):
             module.prepare_data()
-    with Reporter(choice.console, len(cells)) as reporter:
-        runner = Runner(store, slots, command, reporter, metric=spec.columns[0])
+    runs = make_engine(
+        engine if to_run else EngineChoice(),
+        devices,
+        slots=slots,
+        folder=store.slurm_folder(),
+        cells=cells,
+    )
+    with closing(runs), Reporter(choice.console, len(cells)) as reporter:
+        runner = Runner(store, runs, command, reporter, metric=spec.columns[0])
         try:
+            if to_run and not engine.wait:
+                reporter.note(runner.submit(cells))
+                return 0
             failed = runner.run(cells)
         except RunnerStoppedError as stopped:
             reporter.note(str(stopped))
@@ -193,8 +198,12 @@ def cell(
     threads: int | None,
     wandb: str,
     save_every_seconds: float,
+    devices: int = 1,
+    nodes: int = 1,
 ) -> int:
     """Measure one cell in this process and print its JSON.
+
+    With several devices or nodes this is one of the processes that train it, see `ranks`.
 
     Returns:
         0 if it has a result (``n/a`` is one), 1 if it failed, 75 if it was asked to stop.
@@ -220,23 +229,34 @@ def cell(
         )
     from benchmarks.callbacks import StopRequestedError
     from benchmarks.cell import run_cell
+    from benchmarks.following import follow_cell
+    from benchmarks.ranks import LEADER, Group, World
+
+    group = Group(World.here(devices, nodes), device.startswith("cuda"))
 
     # Its hints and its notes on available devices would drown the lines that count.
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
     runner = os.environ.get(RUNNER_PID_VARIABLE, "")
+    where: dict[str, Any] = {
+        "results": choice.store.root,
+        "root": None if choice.data.root is None else str(choice.data.root),
+        "cache_dir": None if choice.data.cache_dir is None else str(choice.data.cache_dir),
+        "device": device,
+        "threads": threads,
+        "save_every_seconds": save_every_seconds,
+    }
+    if group.world.rank != LEADER:
+        follow_cell(planned, group, **where)
+        return 0
     try:
         result = run_cell(
             planned,
-            results=choice.store.root,
-            root=None if choice.data.root is None else str(choice.data.root),
-            cache_dir=None if choice.data.cache_dir is None else str(choice.data.cache_dir),
-            device=device,
-            threads=threads,
             wandb=wandb,  # type: ignore[arg-type]
             progress_bar=sys.stdout.isatty(),
             parent_pid=int(runner) if runner.isdecimal() else None,
-            save_every_seconds=save_every_seconds,
+            group=group,
+            **where,
         )
     except StopRequestedError as stopped:
         # Libraries may hold the interpreter open (loader workers, W&B); a second signal from an

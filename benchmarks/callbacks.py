@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.files import write_atomically
+from benchmarks.ranks import agreed, averaged, is_leader
 
 
 class StopRequestedError(Exception):
@@ -45,11 +46,13 @@ class StopSignal:
     Args:
         parent_pid: also stop when this process is no longer the parent: a killed runner must not
             leave cells behind that nobody waits for.
+        deaf: hear no signal at all: this process follows another one, which does.
     """
 
-    def __init__(self, parent_pid: int | None = None) -> None:
+    def __init__(self, parent_pid: int | None = None, deaf: bool = False) -> None:
         self.requested = False
         self.polled = False
+        self.deaf = deaf
         self._parent_pid = parent_pid
 
     @contextlib.contextmanager
@@ -58,10 +61,8 @@ class StopSignal:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        old = {
-            number: signal.signal(number, self._handle)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
+        old = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        self.listen()
         done = threading.Event()
         if self._parent_pid is not None:
             threading.Thread(target=self._watch_parent, args=(done,), daemon=True).start()
@@ -71,6 +72,11 @@ class StopSignal:
             done.set()
             for number, handler in old.items():
                 signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Take signals, whoever has them now."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN if self.deaf else self._handle)
 
     @contextlib.contextmanager
     def polling(self) -> Iterator[None]:
@@ -117,6 +123,15 @@ class StopCallback(pl.Callback):
         self.deadline = deadline
         self.allowed = allowed
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where several processes train, take SIGTERM back from Lightning.
+
+        Its own handler waits for the other processes within the signal, and with a second signal
+        for ever.
+        """
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            self.stop.listen()
+
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Raise if it is time."""
         self.check()
@@ -132,8 +147,13 @@ class StopCallback(pl.Callback):
             StopRequestedError: a signal came.
             CellTimeoutError: the time is over.
         """
-        self.stop.check()
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        late = self.deadline is not None and time.monotonic() > self.deadline
+        # All processes of a cell stop after the same batch.
+        code = agreed(2 if self.stop.requested else int(late))
+        if code == 2:
+            self.stop.requested = True
+            self.stop.check()
+        if code:
             raise CellTimeoutError(f"took longer than {self.allowed}")
 
 
@@ -192,7 +212,7 @@ class FiniteGuard(pl.Callback):
         loss = loss_of(outputs)
         if loss is None or (loss.device.type != "cpu" and batch_idx % self.every):
             return
-        if not torch.isfinite(loss).all():
+        if agreed(int(not torch.isfinite(loss).all())):
             raise NonFiniteError(
                 f"the loss is {loss.item()} in epoch {trainer.current_epoch}, batch {batch_idx}"
             )
@@ -224,7 +244,7 @@ class JsonlMetrics(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop what a resumed run is about to repeat."""
-        if self.path.exists():
+        if self.path.exists() and is_leader():
             rows = [row for row in read_jsonl(self.path) if row["step"] <= trainer.global_step]
             write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
 
@@ -244,7 +264,7 @@ class JsonlMetrics(pl.Callback):
         """Write the loss, now and then."""
         loss = loss_of(outputs)
         if loss is not None and batch_idx % self.every == 0:
-            self._write(trainer, {"train/loss_step": loss.item()})
+            self._write(trainer, {"train/loss_step": averaged(loss.item())})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write every logged metric."""
@@ -252,6 +272,8 @@ class JsonlMetrics(pl.Callback):
         self._write(trainer, metrics | self._rate)
 
     def _write(self, trainer: pl.Trainer, values: Mapping[str, float]) -> None:
+        if not is_leader():
+            return
         row = {"epoch": trainer.current_epoch, "step": trainer.global_step, **values}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
@@ -310,6 +332,8 @@ class ProgressFile(pl.Callback):
 
     def write(self, **values: Any) -> None:
         """Replace the file's content."""
+        if not is_leader():
+            return
         # No fsync: the runner reads it within a second or never, and a slow disk must not slow
         # the training.
         temporary = self.path.with_name(f".{self.path.name}.tmp")

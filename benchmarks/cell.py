@@ -11,25 +11,27 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from filelock import FileLock
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor
 
 from benchmarks import callbacks as cb
-from benchmarks import checkpoints, environment
+from benchmarks import checkpoints, environment, keepsakes
 from benchmarks.build import build_method, build_modules, fingerprint
 from benchmarks.costs import Clock, Costs
+from benchmarks.keepsakes import reason_of
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
 from benchmarks.protocols.kept import keeping
+from benchmarks.ranks import Group, World
 from benchmarks.schema import CellResult, CellSpec, Status
 from benchmarks.scoring import watched
 from benchmarks.store import Store
 from benchmarks.takeover import alone_in_training, take_over
+from benchmarks.training import can_share, make_trainer, prepare_to_share
 from benchmarks.trainings import Stage, stages_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import Method
@@ -54,6 +56,7 @@ def run_cell(
     progress_bar: bool = False,
     parent_pid: int | None = None,
     save_every_seconds: float = 20.0,
+    group: Group | None = None,
 ) -> CellResult:
     """Measure a cell, or give back its result where it is finished already.
 
@@ -71,6 +74,7 @@ def run_cell(
         progress_bar: Lightning's own bar.
         parent_pid: stop when this process is no longer the parent.
         save_every_seconds: least time between two checkpoints.
+        group: the processes that train it together, of which this is the leader; None for one.
 
     Raises:
         StopRequestedError: SIGTERM or SIGINT came; a later call goes on from the last epoch saved.
@@ -86,12 +90,13 @@ def run_cell(
         if finished is not None:
             log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
             return finished
-        with alone_in_training(cell, store):
-            attempt = _Attempt(cell, store, torch.device(device), stop, save_every_seconds)
+        group = group or Group(World(), device.startswith("cuda"))
+        with alone_in_training(cell, store), closing(group):
+            attempt = Attempt(cell, store, torch.device(device), stop, save_every_seconds, group)
             return attempt.run(root, cache_dir, wandb, progress_bar)
 
 
-class _Attempt:
+class Attempt:
     """One try at one cell."""
 
     def __init__(
@@ -101,8 +106,10 @@ class _Attempt:
         device: torch.device,
         stop: cb.StopSignal,
         save_every_seconds: float,
+        group: Group,
     ) -> None:
         self.cell = cell
+        self.group = group
         self.store = store
         self.folder = folder = store.run_folder(cell.cell_id)
         self.device = device
@@ -119,6 +126,7 @@ class _Attempt:
         self.ending = cb.StopCallback(stop, deadline, f"{minutes:g} minutes" if minutes else "")
         self.computing = False
         self.epochs = self.steps = 0
+        self.world_size = 1
         self.counts: dict[str, int] = {}
         self.remarks: list[str] = []
 
@@ -141,18 +149,21 @@ class _Attempt:
             self._start(method, root, cache_dir)
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)
+            self.group.dismiss()  # the others have nothing to do with scores
             scored = self._score(method, data, progress_bar)
-            pictures = self._draw(scored, method, data)
+            self.progress.write(phase="pictures")
+            pictures, remark = keepsakes.draw(self.cell, scored, method, data, self.folder)
+            self.remarks += [remark] if remark else []
         except NotApplicableError as error:
             status, self.remarks = "n/a", [str(error)]
         except cb.CellTimeoutError as error:
             status, self.remarks = "timeout", [str(error)]
         except cb.StopRequestedError:
-            self._finish_logger(logger, None, pictures)
+            keepsakes.finish_logger(logger, None, pictures)
             raise
         except Exception as error:  # a failed cell is a row, not an abort
             log.exception("cell %s failed", self.cell.cell_id)
-            status, self.remarks = "failed", [_reason(error)]
+            status, self.remarks = "failed", [reason_of(error)]
             self._distrust(error)
         finally:
             self.clock.tick()
@@ -161,7 +172,7 @@ class _Attempt:
         self.store.write(result)
         if status != "timeout":
             shutil.rmtree(self.folder / "scored", ignore_errors=True)
-        self._finish_logger(logger, result, pictures)
+        keepsakes.finish_logger(logger, result, pictures)
         return result
 
     def _distrust(self, error: Exception) -> None:
@@ -186,7 +197,9 @@ class _Attempt:
         begun_at = time.monotonic()
         # Who holds a base's locks waits for no cell that starts from it, so none waits for ever.
         with FileLock(folder / "lock"), alone_in_training(base, self.store):
-            attempt = _Attempt(base, self.store, self.device, self.stop, self.save_every_seconds)
+            attempt = Attempt(
+                base, self.store, self.device, self.stop, self.save_every_seconds, self.group
+            )
             attempt.progress = cb.ProgressFile(self.progress.path, base=base.row)
             method.start_from(attempt.weights(root, cache_dir))
         if self.ending.deadline is not None:  # the time that was taken was the base's
@@ -237,6 +250,32 @@ class _Attempt:
         if not any(found):
             self.costs.forget_training()
             found[-1] = take_over(self.cell, self.store, self.stages, self.costs)
+        if self.group.world.size > 1 and can_share(method):
+            self.world_size = self.group.world.size
+            self.group.meet()
+            files = [None if file is None else str(file) for file in found]
+            self.group.tell({"cell": self.cell.cell_id, "found": files})
+        else:
+            self.group.dismiss()
+        self._train_stages(method, modules, found, logger, progress_bar)
+        if self.costs.remark(self.cell.row):
+            self.remarks.append(self.costs.remark(self.cell.row))
+
+    def follow(self, message: dict[str, Any], root: str | None, cache_dir: str | None) -> None:
+        """Train along with the leader, from what it says."""
+        self.world_size = self.group.world.size
+        modules = self._prepared(root, cache_dir)
+        found = [None if file is None else Path(file) for file in message["found"]]
+        self._train_stages(build_method(self.cell), modules, found, None, False)
+
+    def _train_stages(
+        self,
+        method: Method,
+        modules: Sequence[DataModule],
+        found: Sequence[Path | None],
+        logger: Any,
+        progress_bar: bool,
+    ) -> None:
         begun = max((n for n, file in enumerate(found) if file is not None), default=0)
         for number, stage in enumerate(self.stages):
             if number:
@@ -244,8 +283,6 @@ class _Attempt:
             if number >= begun:
                 data = modules[stage.data]
                 self._fit(method, data, stage, found[number], logger, progress_bar)
-        if self.costs.remark(self.cell.row):
-            self.remarks.append(self.costs.remark(self.cell.row))
 
     def _fit(
         self,
@@ -260,6 +297,9 @@ class _Attempt:
         data.train_on(of_row or method.trains_on)
         data.hand_out(method.sees, draw=method.draws)
         data.pairs = data.pairs or method.pairs
+        world = self.group.world if self.world_size > 1 else World()
+        data.divide(world.rank, world.size)
+        prepare_to_share(method, self.device, world)
         done = 0
         if found is not None:
             done = checkpoints.check_owner(found, self.cell.cell_id)["epoch"] + 1
@@ -267,16 +307,10 @@ class _Attempt:
         unfinished = done < stage.trainer["max_epochs"]
         if unfinished:
             self.costs.note_commit()
-        on_cuda = self.device.type == "cuda"
-        trainer = pl.Trainer(
-            **stage.trainer,
-            accelerator="gpu" if on_cuda else self.device.type,
-            devices=[self.device.index or 0] if on_cuda else 1,
-            # No other cluster's environment: one cell is one process, wherever it runs.
-            plugins=[LightningEnvironment(), checkpoints.AtomicCheckpointIO()],
-            # grid_sample has no deterministic backward on CUDA: True would raise.
-            deterministic="warn" if on_cuda else None,
-            logger=logger or False,
+        trainer = make_trainer(
+            stage.trainer,
+            device=self.device,
+            world=world,
             callbacks=[
                 cb.ReseedEachEpoch(self.cell.seed),
                 cb.FiniteGuard(),
@@ -291,11 +325,9 @@ class _Attempt:
                     on_saved=self.clock.tick,
                 ),
             ],
-            default_root_dir=self.folder,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            enable_progress_bar=progress_bar,
-            enable_model_summary=False,
+            logger=logger,
+            folder=self.folder,
+            progress_bar=progress_bar,
         )
         self.clock.tick()
         self.clock.training, self.computing = unfinished, True
@@ -336,35 +368,6 @@ class _Attempt:
                 raise cb.NonFiniteError(f"metric '{metric}' is {value}")
         return scored
 
-    def _draw(self, scored: ProtocolResult, method: Method, data: DataModule) -> list[Path]:
-        self.progress.write(phase="pictures")
-        try:
-            from benchmarks import pictures, samples
-
-            return pictures.draw_cell(
-                scored,
-                self.folder / "pictures",
-                title=pictures.cell_title(self.cell),
-                method=method,
-                samples=samples.of_data(data, method),
-            )
-        except cb.StopRequestedError:
-            raise
-        except Exception as error:  # a picture is not worth the number
-            log.exception("the pictures of cell %s failed", self.cell.cell_id)
-            self.remarks.append(f"no pictures: {_reason(error)}")
-            return []
-
-    def _finish_logger(self, logger: Any, result: CellResult | None, pictures: list[Path]) -> None:
-        if logger is None:
-            return
-        from benchmarks import tracking
-
-        try:
-            tracking.finish(logger, result, pictures)
-        except Exception:  # nor is a dashboard
-            log.exception("W&B could not take the end of cell %s", self.cell.cell_id)
-
     def _result(self, status: Status, scored: ProtocolResult) -> CellResult:
         commit, dirty = environment.commit_and_dirty()
         return self.cell.result(
@@ -382,11 +385,7 @@ class _Attempt:
             wall_seconds=round(self.costs.wall_seconds, 3),
             train_seconds=round(self.costs.train_seconds, 3),
             peak_memory_mib=round(self.costs.peak_memory_mib, 1),
+            world_size=self.world_size,
             epochs=self.epochs,
             steps=self.steps,
         )
-
-
-def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:400] if text else type(error).__name__

@@ -22,6 +22,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from benchmarks.files import atomic_writer, fsync_folder, sha256_file, write_atomically
+from benchmarks.ranks import agreed
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +191,9 @@ class ResumeCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, if it is time."""
         last = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
-        if last or time.monotonic() - self._saved_at >= self.every_seconds:
+        due = last or time.monotonic() - self._saved_at >= self.every_seconds
+        # All processes of a cell save together, though the leader alone writes: clocks differ.
+        if agreed(int(due)):
             trainer.save_checkpoint(self.path, weights_only=False)
             self._saved_at = time.monotonic()
             self.on_saved()

@@ -16,16 +16,24 @@ from rich.table import Table
 from benchmarks import cli_looking
 from benchmarks.cli_options import (
     RESULTS,
+    AddressOption,
     BaselinesOption,
     BudgetOption,
     CacheOption,
     CheckpointArgument,
+    CpusOption,
     DeviceOption,
+    DevicesOption,
+    EngineNames,
+    EngineOption,
+    NodesOption,
     ResultsOption,
     RootOption,
+    SbatchOption,
     SourceName,
     SourceOption,
     TableArgument,
+    WaitOption,
     Wandb,
     WandbOption,
 )
@@ -61,6 +69,17 @@ def bench(
     seeds: Annotated[str, typer.Option(help="How many (3), or which (0,1,2).")] = "",
     devices: Annotated[str, typer.Option(help="auto, cpu, cpu:2, GPUs: 2 or 0,1.")] = "auto",
     wandb: WandbOption = Wandb.off,
+    engine: EngineOption = EngineNames.local,
+    address: AddressOption = "",
+    cpus: CpusOption = None,
+    sbatch: SbatchOption = "",
+    wait: WaitOption = True,
+    cell_devices: Annotated[
+        int, typer.Option(min=1, help="GPUs that train one cell together, on each machine.")
+    ] = 1,
+    cell_nodes: Annotated[
+        int, typer.Option(min=1, help="Machines that train one cell together (slurm).")
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells and commands only.")
     ] = False,
@@ -70,6 +89,7 @@ def bench(
 ) -> None:
     """Run a table: only cells that have no result yet; failed ones are tried again."""
     from benchmarks import bench as work
+    from benchmarks.engines.choose import EngineChoice
     from benchmarks.specs import parse_rows, parse_seeds
 
     _exit(
@@ -79,6 +99,9 @@ def bench(
             seeds=parse_seeds(seeds),
             devices=devices,
             wandb=wandb.value,
+            engine=EngineChoice(
+                engine.value, address, cpus, sbatch, wait, cell_devices, cell_nodes
+            ),
             dry_run=dry_run,
             again=again,
         )
@@ -149,6 +172,8 @@ def cell(
     device: DeviceOption = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     wandb: WandbOption = Wandb.off,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
     save_seconds: Annotated[
         float,
         typer.Option(
@@ -170,6 +195,8 @@ def cell(
             threads=threads,
             wandb=wandb.value,
             save_every_seconds=save_seconds,
+            devices=devices,
+            nodes=nodes,
         )
     )
 

@@ -24,6 +24,14 @@ class Wandb(StrEnum):
     online = "online"
 
 
+class EngineNames(StrEnum):
+    """What runs cells."""
+
+    local = "local"
+    ray = "ray"
+    slurm = "slurm"
+
+
 TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
 BudgetOption = Annotated[str, typer.Option("--budget", help="smoke, quick or full.")]
 SourceOption = Annotated[SourceName, typer.Option("--source", help="Stand-in or real data.")]
@@ -35,6 +43,21 @@ CacheOption = Annotated[
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="The results folder.")]
 WandbOption = Annotated[Wandb, typer.Option("--wandb", help="Record runs with W&B.")]
+EngineOption = Annotated[
+    EngineNames, typer.Option("--engine", help="This machine, a Ray cluster or a SLURM queue.")
+]
+AddressOption = Annotated[
+    str, typer.Option("--address", help="Of a Ray cluster, HOST:PORT or auto; else one is started.")
+]
+CpusOption = Annotated[
+    int | None, typer.Option("--cpus", min=1, help="CPUs of a cell (ray, slurm): 4 by a GPU, or 1.")
+]
+SbatchOption = Annotated[
+    str, typer.Option("--sbatch", help='Options of sbatch: "--partition=gpu --time=24:00:00".')
+]
+WaitOption = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait for the cells (slurm may do without).")
+]
 BaselinesOption = Annotated[
     Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
 ]
@@ -46,4 +69,10 @@ DatasetOption = Annotated[
     str | None, typer.Option("--dataset", help="A dataset's id; without it, the cell's own data.")
 ]
 IndexOption = Annotated[int, typer.Option("--index", min=0, help="Number of the test picture.")]
+DevicesOption = Annotated[
+    int, typer.Option("--devices", min=1, help="Processes that train it together, a GPU each.")
+]
+NodesOption = Annotated[
+    int, typer.Option("--nodes", min=1, help="Machines with so many devices each.")
+]
 RESULTS = Path("results")

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from benchmarks import environment
 from benchmarks.files import read_json, write_json
+from benchmarks.ranks import is_leader
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,8 @@ class Clock:
         self._ticked = now
         peak = environment.peak_memory_mib()
         self.costs.peak_memory_mib = max(self.costs.peak_memory_mib, peak)
-        self.costs.write(self.path)
+        if is_leader():
+            self.costs.write(self.path)
 
 
 def commit_name(commit: str, dirty: bool) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 AUTO_CPU_CELLS: Final = 4
@@ -17,14 +18,18 @@ class Slot:
     Args:
         device: what the cell is told, ``cpu`` or ``cuda``.
         visible: ``CUDA_VISIBLE_DEVICES`` of its process; None leaves the variable alone.
-        threads: CPU threads of its process.
+        threads: CPU threads of each of its processes.
         number: tells places on the same device apart.
+        devices: processes on a machine that train it together, with a GPU each if it has any.
+        nodes: machines that it takes.
     """
 
     device: str
     visible: str | None
     threads: int
     number: int = 0
+    devices: int = 1
+    nodes: int = 1
 
     @property
     def name(self) -> str:
@@ -76,6 +81,33 @@ def parse_devices(
     names = [name.strip() for name in visible.split(",")] if visible else None
     share = max(1, threads // len(chosen))
     return [Slot("cuda", names[n] if names else str(n), share) for n in chosen]
+
+
+def together(slots: Sequence[Slot], devices: int) -> list[Slot]:
+    """Places for cells that take several devices each.
+
+    Args:
+        slots: places for cells with one device each.
+        devices: processes of a cell; GPUs are dealt out in their order, CPU threads are shared.
+
+    Raises:
+        ValueError: there are not so many GPUs.
+    """
+    if devices == 1:
+        return list(slots)
+    if slots[0].device == "cpu":
+        return [
+            replace(slot, devices=devices, threads=max(1, slot.threads // devices))
+            for slot in slots
+        ]
+    groups = [slots[n : n + devices] for n in range(0, len(slots), devices)]
+    full = [group for group in groups if len(group) == devices]
+    if not full:
+        raise ValueError(f"a cell is to take {devices} GPUs, and there are {len(slots)} to choose")
+    return [
+        replace(group[0], visible=",".join(str(slot.visible) for slot in group), devices=devices)
+        for group in full
+    ]
 
 
 def check_device(device: str) -> None:

@@ -1,4 +1,4 @@
-"""Running many cells: one process each, one cell a device slot, all state in files.
+"""Running many cells: one process each, on whatever engine, all state in files.
 
 A cell is done when its JSON stands there, never because of an exit code. So this process and every
 cell may be killed at any moment; a second run does what is left.
@@ -7,15 +7,13 @@ cell may be killed at any moment; a second run does what is left.
 from __future__ import annotations
 
 import contextlib
-import os
-import shlex
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,18 +23,10 @@ from filelock import FileLock, Timeout
 from benchmarks import environment
 from benchmarks.console import Reporter, title
 from benchmarks.devices import Slot
+from benchmarks.engines.interface import EXIT_STOPPED, Engine, Exit, Job
 from benchmarks.files import read_json
 from benchmarks.schema import CellSpec, Status
 from benchmarks.store import Store
-
-EXIT_STOPPED = 75
-"""Exit code of a cell that was asked to stop: run it again and it goes on."""
-
-RUNNER_PID_VARIABLE = "WHATWHERE_RUNNER_PID"
-"""Tells a cell whose end it must not outlive."""
-
-CELL_ID_VARIABLE = "WHATWHERE_CELL_ID"
-"""Tells a cell what it was planned as, should the specification change while cells run."""
 
 ENTRY = ("-m", "benchmarks")
 """What Python runs for a cell."""
@@ -49,15 +39,24 @@ class RunnerStoppedError(Exception):
 
 
 @dataclass
-class _Child:
-    """A cell's process."""
+class _Flight:
+    """A cell in the engine's hands.
+
+    Args:
+        cell: which.
+        place: where it was sent.
+        began: `time.monotonic` from which its time counts.
+        started: when it was submitted.
+        attempt: names the process that it runs in, where that has said so.
+        seen: whether it has a place by now.
+    """
 
     cell: CellSpec
-    slot: Slot
-    process: subprocess.Popen[bytes]
+    place: str
     began: float
     started: str
-    log: Path
+    attempt: str = ""
+    seen: bool = False
 
 
 class Runner:
@@ -65,7 +64,7 @@ class Runner:
 
     Args:
         store: the results folder.
-        slots: where cells may run.
+        engine: where cells run.
         command: how a cell is started; see `cell_command`.
         reporter: what a person sees.
         metric: shown beside a finished cell.
@@ -75,7 +74,7 @@ class Runner:
     def __init__(
         self,
         store: Store,
-        slots: Sequence[Slot],
+        engine: Engine,
         command: CommandOf,
         reporter: Reporter,
         *,
@@ -83,13 +82,13 @@ class Runner:
         grace_seconds: float = 20.0,
     ) -> None:
         self.store = store
-        self.slots = list(slots)
+        self.engine = engine
         self.command = command
         self.reporter = reporter
         self.metric = metric
         self.grace_seconds = grace_seconds
         self._pending: list[CellSpec] = []
-        self._running: dict[Slot, _Child] = {}
+        self._running: dict[str, _Flight] = {}
         self._killed_once: set[str] = set()
         self._said_waiting = False
         self.failed: list[str] = []
@@ -108,20 +107,38 @@ class Runner:
             try:
                 while self._pending or self._running:
                     self._launch()
-                    for child in list(self._running.values()):
-                        self._look_at(child)
+                    for gone in self.engine.gather():
+                        self._settle(self._running.pop(gone.cell_id), gone)
+                    for flight in list(self._running.values()):
+                        self._look_at(flight)
                     time.sleep(0.1)
             except KeyboardInterrupt:
-                self._stop_children()
+                words = self._stop()
                 raise RunnerStoppedError(
                     f"stopped; {len(self._pending)} cells were not begun. The same command goes on "
-                    "from here: finished cells stay, the one in progress resumes from its last "
-                    "saved epoch"
+                    "from here: finished cells stay, those in progress resume from their last "
+                    f"saved epoch{words and '. '}{words}"
                 ) from None
             except BaseException:
-                self._stop_children()
+                self._stop()
                 raise
         return self.failed
+
+    def submit(self, cells: Sequence[CellSpec]) -> str:
+        """Hand everything that is not finished to the engine, and leave it there.
+
+        Returns:
+            What a person should know.
+        """
+        for cell in cells:
+            if not self._report_if_finished(cell):
+                self._start(cell)
+        self.engine.gather()
+        number = len(self._running)
+        return (
+            f"{number} cells are in the queue. {self._stop()}. The same command, without "
+            "--no-wait, waits for them and prints the table"
+        )
 
     def _report_if_finished(self, cell: CellSpec) -> bool:
         result = self.store.finished(cell)
@@ -130,13 +147,11 @@ class Runner:
         return result is not None
 
     def _launch(self) -> None:
-        for slot in self.slots:
-            if slot in self._running:
-                continue
+        while self._pending and self.engine.room():
             cell = self._next()
             if cell is None:
                 return
-            self._start(cell, slot)
+            self._start(cell)
 
     def _next(self) -> CellSpec | None:
         """The first cell that no other process works on."""
@@ -152,105 +167,93 @@ class Runner:
             self.reporter.note(f"waiting for another process: {title(self._pending[0])}")
         return None
 
-    def _start(self, cell: CellSpec, slot: Slot) -> None:
+    def _start(self, cell: CellSpec) -> None:
         folder = self.store.run_folder(cell.cell_id)
         folder.mkdir(parents=True, exist_ok=True)
-        # What is about to be tried again must not be taken for the new attempt's result.
-        self.store.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
-        (folder / "progress.json").unlink(missing_ok=True)
-        command = self.command(cell, slot)
+        if not self.engine.knows(cell.cell_id):
+            # What is about to be tried again must not be taken for the new attempt's result.
+            self.store.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
+            (folder / "progress.json").unlink(missing_ok=True)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        log = folder / "log.txt"
-        with log.open("ab") as stream:
-            stream.write(f"# {started} {shell_line(command, slot)}\n".encode())
-            stream.flush()
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=os.environ | slot_environment(slot) | {CELL_ID_VARIABLE: cell.cell_id},
-                # Its own group: a Ctrl-C reaches it once, from here, and all of it can be killed.
-                start_new_session=True,
-            )
-        self._running[slot] = _Child(cell, slot, process, time.monotonic(), started, log)
-        self.reporter.launched(cell, slot.name)
+        job = Job(cell.cell_id, title(cell), partial(self.command, cell), folder)
+        place = self.engine.submit(job)
+        self._running[cell.cell_id] = _Flight(cell, place, time.monotonic(), started)
 
-    def _look_at(self, child: _Child) -> None:
-        code = child.process.poll()
-        if code is not None:
-            self._running.pop(child.slot)
-            self._settle(child, code)
+    def _look_at(self, flight: _Flight) -> None:
+        try:
+            progress = read_json(self.store.run_folder(flight.cell.cell_id) / "progress.json")
+        except FileNotFoundError:
+            # It waits for a place: that costs it no time.
+            flight.began = time.monotonic()
             return
-        # Not there yet, or just being replaced on a system that cannot do that in one step.
-        with contextlib.suppress(OSError, ValueError):
-            progress = read_json(self.store.run_folder(child.cell.cell_id) / "progress.json")
-            self.reporter.progressed(child.cell, progress)
-            # For another process, or for what it starts from: that costs it no time.
-            if progress.get("phase") == "wait" or "base" in progress:
-                child.began = time.monotonic()
-        minutes = child.cell.timeout_minutes
+        except (OSError, ValueError):
+            # Just being replaced, on a system that cannot do that in one step.
+            progress = {}
+        if not flight.seen:
+            flight.seen = True
+            self.reporter.launched(flight.cell, flight.place)
+        if progress:
+            self.reporter.progressed(flight.cell, progress)
+        attempt = progress.get("attempt", flight.attempt)
+        # Nor does waiting for another process, for what it starts from, or a place that was lost.
+        if attempt != flight.attempt or progress.get("phase") == "wait" or "base" in progress:
+            flight.began, flight.attempt = time.monotonic(), attempt
+        minutes = flight.cell.timeout_minutes
         # The cell keeps its time itself, unless it hangs.
-        if minutes and time.monotonic() - child.began > 60 * minutes * 1.2 + 120:
-            self._kill(child)
-            self._running.pop(child.slot)
-            self._record(child, "timeout", f"hung: took longer than {minutes:g} minutes")
+        if minutes and time.monotonic() - flight.began > 60 * minutes * 1.2 + 120:
+            self.engine.kill(flight.cell.cell_id)
+            self._running.pop(flight.cell.cell_id)
+            self._record(
+                flight, flight.place, "timeout", f"hung: took longer than {minutes:g} minutes"
+            )
 
-    def _settle(self, child: _Child, code: int) -> None:
-        cell = child.cell
+    def _settle(self, flight: _Flight, gone: Exit) -> None:
+        cell, log = flight.cell, self._log(flight.cell)
         result = self.store.read(cell.table, cell.cell_id)
         if result is not None:
             self.reporter.finished(cell, result, metric=self.metric, known=False)
             if result.status in ("failed", "timeout"):
-                self.failed.append(f"{title(cell)}: {result.reason} (log: {child.log})")
-        elif code == EXIT_STOPPED:
+                self.failed.append(f"{title(cell)}: {result.reason} (log: {log})")
+        elif gone.reason:
+            self._record(flight, gone.place, "failed", gone.reason)
+        elif gone.code == EXIT_STOPPED:
             self.reporter.left(cell)
             self.failed.append(f"{title(cell)}: somebody stopped it")
-        elif code == -signal.SIGKILL and cell.cell_id not in self._killed_once:
+        elif gone.code == -signal.SIGKILL and cell.cell_id not in self._killed_once:
             # Most likely the system ran out of memory, perhaps through another program.
             self._killed_once.add(cell.cell_id)
             self.reporter.left(cell)
             self.reporter.note(f"{title(cell)}: killed (out of memory?); trying once more")
             self._pending.insert(0, cell)
         else:
-            self._record(child, "failed", _reason(code, child.log))
+            self._record(flight, gone.place, "failed", _reason(gone.code, log))
 
-    def _record(self, child: _Child, status: Status, reason: str) -> None:
+    def _record(self, flight: _Flight, place: str, status: Status, reason: str) -> None:
         """Write the row of a cell that could not do so itself."""
         commit, dirty = environment.commit_and_dirty()
-        result = child.cell.result(
+        result = flight.cell.result(
             status,
             reason,
             commit=commit,
             dirty=dirty,
             versions=environment.versions(),
-            device=child.slot.name,
-            started=child.started,
-            wall_seconds=round(time.monotonic() - child.began, 3),
+            device=place,
+            started=flight.started,
+            wall_seconds=round(time.monotonic() - flight.began, 3),
         )
         self.store.write(result)
-        self.reporter.finished(child.cell, result, metric=self.metric, known=False)
-        self.failed.append(f"{title(child.cell)}: {reason} (log: {child.log})")
+        self.reporter.finished(flight.cell, result, metric=self.metric, known=False)
+        self.failed.append(f"{title(flight.cell)}: {reason} (log: {self._log(flight.cell)})")
 
-    def _stop_children(self) -> None:
-        """Ask every cell to stop, wait, then kill; a second Ctrl-C kills at once."""
-        children = list(self._running.values())
-        for child in children:
-            child.process.terminate()
-        deadline = time.monotonic() + self.grace_seconds
-        with contextlib.suppress(KeyboardInterrupt):
-            for child in children:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.process.wait(max(0.0, deadline - time.monotonic()))
-        for child in children:
-            self._kill(child)
-            self.reporter.left(child.cell)
+    def _stop(self) -> str:
+        words = self.engine.stop(self.grace_seconds)
+        for flight in self._running.values():
+            self.reporter.left(flight.cell)
         self._running.clear()
+        return words
 
-    def _kill(self, child: _Child) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.process.pid, signal.SIGKILL)
-        child.process.wait()
+    def _log(self, cell: CellSpec) -> Path:
+        return self.store.run_folder(cell.cell_id) / "log.txt"
 
 
 def cell_command(
@@ -273,6 +276,8 @@ def cell_command(
         "--results": results,
         "--device": slot.device,
         "--threads": slot.threads,
+        "--devices": slot.devices if slot.devices > 1 else None,
+        "--nodes": slot.nodes if slot.nodes > 1 else None,
         "--wandb": None if wandb == "off" else wandb,
     }
     command = [sys.executable, *ENTRY, "cell", table, cell.row]
@@ -280,25 +285,6 @@ def cell_command(
         if value is not None:
             command += [name, str(value)]
     return command
-
-
-def slot_environment(slot: Slot) -> dict[str, str]:
-    """Variables that must stand before the cell's Python starts."""
-    variables = {
-        "OMP_NUM_THREADS": str(slot.threads),
-        "PYTHONUNBUFFERED": "1",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        RUNNER_PID_VARIABLE: str(os.getpid()),
-    }
-    if slot.visible is not None:
-        variables["CUDA_VISIBLE_DEVICES"] = slot.visible
-    return variables
-
-
-def shell_line(command: Sequence[str], slot: Slot) -> str:
-    """The command as one would type it."""
-    prefix = f"CUDA_VISIBLE_DEVICES={slot.visible} " if slot.visible else ""
-    return prefix + shlex.join(command)
 
 
 def _is_locked(path: Path) -> bool:
@@ -315,7 +301,8 @@ def _reason(code: int, log: Path) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         return f"killed by {name}" + (" twice: out of memory?" if name == "SIGKILL" else "")
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip()]
     last = lines[-1].strip() if lines and not lines[-1].startswith("# ") else "no word"
     return f"exit code {code}: {last}"[:400]
 

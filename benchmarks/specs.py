@@ -49,9 +49,14 @@ def load_spec(table: str | Path) -> Spec:
     return _read(_path(table), ())
 
 
+def is_path(table: str | Path) -> bool:
+    """Whether a table is named by its file."""
+    return str(table).endswith((".yaml", ".yml"))
+
+
 def _path(table: str | Path, beside: Path = Path()) -> Path:
     """The file of a table; paths are relative to the folder ``beside``."""
-    if not str(table).endswith((".yaml", ".yml")):
+    if not is_path(table):
         return pick(
             "table", str(table), {name: SPECS_FOLDER / f"{name}.yaml" for name in table_ids()}
         )

@@ -6,6 +6,7 @@
     RESULTS/runs/<cell_id>/                  log.txt metrics.jsonl resume.ckpt pictures/ ...
     RESULTS/runs/training-<training_id>.lock held while a cell of that training is worked on
     RESULTS/runs/common/                     what scorings of several cells need, see protocols.kept
+    RESULTS/slurm/                           scripts of job arrays, see engines.slurm
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
 """
@@ -68,6 +69,10 @@ class Store:
         """Whoever holds one of these works on the cell, its training, or what it starts from."""
         found = [self.run_folder(cell.cell_id) / "lock", self.training_lock(cell)]
         return found if cell.base_cell is None else [*found, *self.locks(cell.base_cell)]
+
+    def slurm_folder(self) -> Path:
+        """Scripts of job arrays, and what was submitted of them."""
+        return self.root / "slurm"
 
     def tables_folder(self) -> Path:
         """The generated tables."""

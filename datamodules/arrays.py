@@ -145,26 +145,58 @@ class EpochSampler(Sampler[int]):
         shuffle: False gives 0, 1, 2, ... in every epoch.
         visits: number the visits of samples through all epochs, ``epoch * length + index``: for
             datasets that show a sample in another way each time.
+        part: where several processes share every batch, which one this is and how many there are.
+        batch: of all processes together; it needs to be known where there are several.
+
+    Raises:
+        ValueError: a batch cannot be shared evenly.
     """
 
     def __init__(
-        self, length: int, seed: int = 0, shuffle: bool = True, visits: bool = False
+        self,
+        length: int,
+        seed: int = 0,
+        shuffle: bool = True,
+        visits: bool = False,
+        part: tuple[int, int] = (0, 1),
+        batch: int = 1,
     ) -> None:
         self.length, self.seed, self.shuffle, self.epoch = length, seed, shuffle, 0
-        self.visits = visits
+        self.visits, self.part, self.batch = visits, part, batch
+        if part[1] > 1 and batch % part[1]:
+            raise ValueError(
+                f"batches of {batch} cannot be shared by {part[1]} processes: give a number of "
+                f"processes that divides {batch}"
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next iteration follows."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.length
+        _, processes = self.part
+        return self.length if processes == 1 else self.length // self.batch * self._share
+
+    @property
+    def _share(self) -> int:
+        return self.batch // self.part[1]
 
     def __iter__(self) -> Iterator[int]:
+        order = self._order()
+        rank, processes = self.part
+        if processes == 1:
+            return iter(order)
+        # Of every batch that a single process would read, its own part; the last, short one is
+        # nobody's.
+        begins = range(rank * self._share, self.length // self.batch * self.batch, self.batch)
+        return (sample for begin in begins for sample in order[begin : begin + self._share])
+
+    def _order(self) -> list[int]:
         before = self.epoch * self.length if self.visits else 0
         if not self.shuffle:
-            return iter(range(before, before + self.length))
+            return list(range(before, before + self.length))
         # A hash, for seed + epoch would make seed 1's first epoch seed 0's second.
         digest = hashlib.sha256(f"order/{self.seed}/{self.epoch}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        return iter((before + torch.randperm(self.length, generator=generator)).tolist())
+        order: list[int] = (before + torch.randperm(self.length, generator=generator)).tolist()
+        return order

@@ -54,11 +54,14 @@ class PairWarp:
         size: side of the views in pixels.
         strength: of view B's extra warp; view A has a tenth of it.
         padding: what lies outside the stored frame; "zeros" as in the paper.
+        part: where several processes share every batch, which one this is and how many there are:
+            then each draws the warps of all, and takes its own.
     """
 
     size: int
     strength: Strength = PAPER
     padding: Padding = "zeros"
+    part: tuple[int, int] = (0, 1)
 
     def __call__(self, frame: Tensor) -> Pair:
         """Two views of every picture of ``frame`` (B, C, F, F), float in [0, 1], F >= size.
@@ -73,8 +76,9 @@ class PairWarp:
             raise ValueError(
                 f"pairs of {self.size} px need larger square frames, got {width} x {height}"
             )
-        weak = random_warp(batch, self.strength.times(WEAK), frame.device)
-        strong = random_warp(batch, self.strength, frame.device)
+        every = batch * self.part[1]
+        weak = random_warp(every, self.strength.times(WEAK), frame.device).part(*self.part)
+        strong = random_warp(every, self.strength, frame.device).part(*self.part)
         centres = _centres_basis(self.size, width, frame.device)
         view = self._read(frame, weak.source_of(centres))
         between = strong.source_of(centres)

@@ -22,6 +22,7 @@ import logging
 import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
@@ -99,6 +100,8 @@ class DataModule(pl.LightningDataModule):
     """Words for the values of a label, by batch key, where it counts kinds of things."""
     unit: Unit = "pictures"
     """What loaders hand out, see `hand_out`."""
+    part: tuple[int, int] = (0, 1)
+    """See `divide`."""
     watcher: Watcher | None = None
     """Follows whoever goes through `eval_dataloader`, if anybody wants to know."""
 
@@ -260,6 +263,14 @@ class DataModule(pl.LightningDataModule):
         """What training reads, and how much of it in a batch."""
         return self.handed_out(self.trained_split, with_margin=self.pairs)
 
+    def divide(self, rank: int, processes: int) -> None:
+        """Let several processes share every training batch; each is told its own number.
+
+        ``batch_size`` stays that of all of them together, so that they make the same steps as one.
+        """
+        self.part = (rank, processes)
+        self.pair_warp = replace(self.pair_warp, part=self.part)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """The training split in an order that is a function of (seed, epoch)."""
         split = self.trained_split
@@ -270,11 +281,14 @@ class DataModule(pl.LightningDataModule):
                 f"{batch_size}; choose a smaller batch size or more data"
             )
         visits = isinstance(dataset, DrawnClips)
-        sampler = EpochSampler(len(dataset), self.seed, shuffle=True, visits=visits)
+        sampler = EpochSampler(
+            len(dataset), self.seed, visits=visits, part=self.part, batch=batch_size
+        )
         if self.trainer is not None:
             # Lightning tells a resumed run's first epoch when workers have been asked for batches.
             sampler.set_epoch(self.trainer.current_epoch)
-        return self._loader(dataset, batch_size, sampler=sampler, drop_last=True)
+        share = batch_size // self.part[1]
+        return self._loader(dataset, share, sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split, in order; it may be empty."""

@@ -64,6 +64,10 @@ class ThinPlateWarp(NamedTuple):
 
     factors: Tensor
 
+    def part(self, number: int, parts: int) -> ThinPlateWarp:
+        """One of so many equal parts of the batch, in its order."""
+        return ThinPlateWarp(self.factors.chunk(parts)[number])
+
     def source(self, points: Tensor) -> Tensor:
         """Where the warped picture's ``points`` (B, N, 2) or (N, 2) are read from: (B, N, 2)."""
         return self.source_of(basis(points))

@@ -363,17 +363,26 @@ class Method(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise ``loss``; log every term as ``train/<term>``."""
         losses = self.losses(batch)
-        self._log_losses("train", losses, len(batch["index"]))
+        # The mean over all processes of a cell; each of them goes through all validation data.
+        self._log_losses("train", losses, len(batch["index"]), over_processes=True)
         return losses["loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log every term as ``val/<term>``, averaged over the validation pictures."""
         self._log_losses("val", self.losses(batch), len(batch["index"]))
 
-    def _log_losses(self, stage: str, losses: dict[str, Tensor], batch_size: int) -> None:
+    def _log_losses(
+        self,
+        stage: str,
+        losses: dict[str, Tensor],
+        batch_size: int,
+        *,
+        over_processes: bool = False,
+    ) -> None:
         self.log_dict(
             {f"{stage}/{name}": value.detach() for name, value in losses.items()},
             batch_size=batch_size,
             on_step=False,
             on_epoch=True,
+            sync_dist=over_processes,
         )

@@ -34,7 +34,11 @@ FORBIDDEN = {
     "datamodules": {"lightning_modules", "benchmarks", "tests", "wandb", *ENGINES},
     "benchmarks": {"tests", "wandb", *ENGINES},
 }
-MAY_IMPORT = {"benchmarks/tracking.py": {"wandb"}, "benchmarks/offline_runs.py": {"wandb"}}
+MAY_IMPORT = {
+    "benchmarks/tracking.py": {"wandb"},
+    "benchmarks/offline_runs.py": {"wandb"},
+    "benchmarks/engines/ray_tasks.py": {"ray"},
+}
 PURE_TORCH = ("network.py", "losses.py", "layers/")
 """Parts of a method that are free of Lightning."""
 

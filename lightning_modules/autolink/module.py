@@ -15,6 +15,7 @@ from lightning_modules.interface import Batch, Codes, Keypoints, Method
 from lightning_modules.layers.blocks import Norm
 from lightning_modules.layers.noise import content_key, normal_noise
 from lightning_modules.layers.perceptual import settle_vgg
+from lightning_modules.layers.processes import shared
 from lightning_modules.schedules import trapezoid
 
 
@@ -95,7 +96,8 @@ class AutoLink(Method):
         """Error of the picture, painted from its edges and the blocks that were left."""
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         side = self.hparams["blocks"]
-        left = self._masked(image, torch.randn(len(image), side, side, device=image.device))
+        drawn = shared(lambda n: torch.randn(n, side, side, device=image.device), len(image))
+        left = self._masked(image, drawn)
         painted = self.network.paint(self.network.points(image), left)
         return {
             "loss": self._error(painted, image),

@@ -10,6 +10,7 @@ from lightning_modules.deformable.network import GeneratorShape
 from lightning_modules.deformable.painter import CodePainter, Finetune
 from lightning_modules.interface import Batch
 from lightning_modules.layers.deconv import MirroredEncoder
+from lightning_modules.layers.processes import normal_like
 from lightning_modules.schedules import trapezoid
 
 
@@ -92,7 +93,7 @@ class AmortisedLearner(CodePainter):
         """The negative evidence bound in nats a picture, with its parts."""
         image = batch["image"]
         mean, log_variance = self.posterior(image)
-        noise = torch.randn_like(mean) if self.training else 0.0
+        noise = normal_like(mean) if self.training else 0.0
         visible = self.visible(mean)
         painted = self.generators((mean + (0.5 * log_variance).exp() * noise) * visible)
         error = self.generators.error(painted.picture, image).mean()

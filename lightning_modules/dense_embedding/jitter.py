@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from lightning_modules.layers.processes import shared
+
 
 def jittered(image: Tensor, strength: float) -> Tensor:
     """Pictures with brightness, contrast and saturation times numbers around 1.
@@ -18,7 +20,8 @@ def jittered(image: Tensor, strength: float) -> Tensor:
     Returns:
         The same shape, in [0, 1].
     """
-    by = 1 + strength * (2 * image.new_empty(3, len(image), 1, 1, 1).uniform_() - 1)
+    drawn = shared(lambda n: image.new_empty(3, n, 1, 1, 1).uniform_(), len(image), dim=1)
+    by = 1 + strength * (2 * drawn - 1)
     image = (image * by[0]).clamp(0, 1)
     mean = image.mean((1, 2, 3), keepdim=True)
     image = (mean + (image - mean) * by[1]).clamp(0, 1)

@@ -14,6 +14,7 @@ from lightning_modules.dense_embedding.jitter import jittered
 from lightning_modules.dense_embedding.losses import exchanged, misplaced, places
 from lightning_modules.dense_embedding.network import SmallNet
 from lightning_modules.interface import Batch, Method
+from lightning_modules.layers.processes import next_of_batch, processes
 from lightning_modules.schedules import trapezoid
 
 
@@ -83,7 +84,7 @@ class DenseEmbedding(Method):
                 "dense_embedding learns from pairs of views: give the datamodule `pairs: true`"
             )
         image, pair = batch["image"], batch["pair"]
-        if self.exchange and len(image) < 2:
+        if self.exchange and len(image) * processes()[1] < 2:
             raise ValueError("vectors are exchanged with another picture of the batch: it has none")
         if self.jitter:
             image, pair = jittered(image, self.jitter), jittered(pair, self.jitter)
@@ -96,7 +97,7 @@ class DenseEmbedding(Method):
         few = slice(self.every // 2, None, self.every)
         vectors = ours[..., few, few].flatten(2).mT
         if self.exchange:
-            vectors = exchanged(vectors, ours.roll(-1, 0).flatten(2).mT)
+            vectors = exchanged(vectors, next_of_batch(ours).flatten(2).mT)
         loss = misplaced(
             vectors,
             source[..., few, few].flatten(2).mT * self.pixels,

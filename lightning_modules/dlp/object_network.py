@@ -37,6 +37,7 @@ from lightning_modules.layers.compositing import (
     weights_in_order,
 )
 from lightning_modules.layers.points import gaussian_maps, glimpses, pixel_centres
+from lightning_modules.layers.processes import normal_like, uniform_like
 
 ALPHA_NOISE = 0.1
 LARGEST = 2.0
@@ -210,9 +211,9 @@ class ObjectDLP(nn.Module):
         painted = self.painter(drawn.features)
         if noisy:
             alpha = painted[:, :, :1]
-            noise = ALPHA_NOISE * torch.randn_like(alpha) * (alpha > ALPHA_NOISE)
+            noise = ALPHA_NOISE * normal_like(alpha) * (alpha > ALPHA_NOISE)
             painted = torch.cat([(alpha + noise).clamp(0, 1), painted[:, :, 1:]], 2)
-            drawn = drawn._replace(presence=torch.rand_like(drawn.presence))
+            drawn = drawn._replace(presence=uniform_like(drawn.presence))
         placed, weights = self.lay(painted, drawn)
         background = self.paint_background(drawn)
         return lay_over(background, placed.values[:, :, 1:], weights, placed.pixels)

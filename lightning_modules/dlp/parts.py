@@ -27,6 +27,7 @@ from lightning_modules.layers.blocks import (
 )
 from lightning_modules.layers.pointnet import PointCloudEncoder
 from lightning_modules.layers.points import marginal_softmax
+from lightning_modules.layers.processes import normal_like
 
 MAP_SIZE = 16
 BACKGROUND_LOG_VARIANCE = math.log(0.01)
@@ -45,7 +46,7 @@ class Gaussian(NamedTuple):
 
     def sample(self) -> Tensor:
         """One reparametrised sample."""
-        return self.mean + (0.5 * self.log_variance).exp() * torch.randn_like(self.mean)
+        return self.mean + (0.5 * self.log_variance).exp() * normal_like(self.mean)
 
 
 def with_background(position: Gaussian, points: Tensor) -> tuple[Gaussian, Tensor]:

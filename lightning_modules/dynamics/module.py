@@ -26,6 +26,7 @@ from lightning_modules.dynamics.predictor import ParticlePredictor
 from lightning_modules.dynamics.tracking import of_fields
 from lightning_modules.interface import Batch, Particles
 from lightning_modules.layers.perceptual import VGGLoss, summed_squared_error
+from lightning_modules.layers.processes import shared
 from lightning_modules.schedules import trapezoid
 
 Objective = Literal["chamfer", "matched", "mse", "vgg"]
@@ -111,7 +112,7 @@ class LearnedDynamics(ParticlePredictor):
 
     def _painted_loss(self, clip: Tensor, seen: Particles, windows: Tensor) -> dict[str, Tensor]:
         count, places = len(clip), windows.shape[1]
-        place = torch.randint(places, (count,)).to(clip.device)
+        place = shared(lambda n: torch.randint(places, (n,)), count).to(clip.device)
         rows = torch.arange(count, device=clip.device)
         window = windows[rows, place]
         made = roll_out(self.step, window[:, : self.memory], self.rollout)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lightning_modules.layers.processes import mean_over_processes
+
 _SHARPNESS = 0.4
 
 
@@ -56,6 +58,7 @@ class BalancedError(nn.Module):
         found = torch.stack(errors)
         now = found.detach()
         if self.training:
+            now = mean_over_processes(now)
             mean = torch.where(self.running > 0, torch.lerp(now, self.running, self.decay), now)
             self.running.copy_(mean)
         scale = torch.where(self.running > 0, self.running, now)

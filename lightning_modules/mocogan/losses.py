@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from lightning_modules.layers.processes import mean_over_processes
+
 _FLOOR = 1e-4
 
 
@@ -47,7 +49,8 @@ def unexplained(found: Tensor, wanted: Tensor) -> Tensor:
         wanted: the same shape; each column's variance is over all others of its values.
     """
     wanted = wanted.flatten(0, -2)
-    variance = (wanted - wanted.mean(0)).square().mean().clamp(min=_FLOOR)
+    mean = mean_over_processes(wanted.mean(0))
+    variance = mean_over_processes((wanted - mean).square().mean()).clamp(min=_FLOOR)
     return (found.flatten(0, -2) - wanted).square().mean() / variance
 
 

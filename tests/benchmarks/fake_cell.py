@@ -37,6 +37,7 @@ def main(mode: str, results: str, text: str) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
     if mode in ("deaf", "obeys"):
         (folder / "progress.json").write_text(json.dumps({"phase": "train", "epoch": 1}))
+        (folder / "deaf-or-obeys").touch()
         time.sleep(60)
     status = {"n/a": "n/a", "failed": "failed"}.get(mode, "ok")
     store.write(cell.result(status, None if status == "ok" else "why", metrics={"nme": 2}, **MADE))

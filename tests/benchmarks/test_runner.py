@@ -15,14 +15,9 @@ from rich.console import Console
 from benchmarks import bench
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot
-from benchmarks.runner import (
-    Runner,
-    RunnerStoppedError,
-    _Child,
-    cell_command,
-    shell_line,
-    slot_environment,
-)
+from benchmarks.engines.local import LocalEngine
+from benchmarks.engines.process import shell_line, slot_environment
+from benchmarks.runner import Runner, RunnerStoppedError, cell_command
 from benchmarks.store import Store
 from tests.benchmarks import fake_cell
 
@@ -46,7 +41,12 @@ def fake(tiny, tmp_path):
         store = Store(tmp_path)
         with Reporter(console, len(cells)) as reporter:
             runner = Runner(
-                store, slots, command, reporter, metric="nme", grace_seconds=grace_seconds
+                store,
+                LocalEngine(slots),
+                command,
+                reporter,
+                metric="nme",
+                grace_seconds=grace_seconds,
             )
             run.screen = screen
             failed = runner.run(cells)
@@ -116,7 +116,7 @@ def test_stopping_waits_for_a_cell_and_kills_a_deaf_one(fake, tiny, mode, second
     folder = fake.store.run_folder(tiny().cell_id)
 
     def interrupt():
-        while not (folder / "progress.json").exists():
+        while not (folder / "deaf-or-obeys").exists():
             time.sleep(0.02)
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -196,23 +196,46 @@ def test_a_cell_whose_training_another_process_works_on_comes_last(fake, tiny):
     assert said[0] < screen.index("waiting for another process: tiny good seed 0") < said[1]
 
 
-@pytest.mark.parametrize(("phase", "hung"), [("wait", False), ("train", True)])
-def test_a_cell_that_waits_for_another_process_is_not_taken_for_hung(tiny, tmp_path, phase, hung):
-    cell, store = tiny(timeout_minutes=1), Store(tmp_path)
-    folder = store.run_folder(cell.cell_id)
-    folder.mkdir(parents=True)
-    (folder / "progress.json").write_text(json.dumps({"phase": phase}))
-    sleeper = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    an_hour_ago = time.monotonic() - 3600
-    child = _Child(cell, CPU, sleeper, an_hour_ago, "then", folder / "log.txt")
+class Silent:
+    """An engine of which nothing is heard."""
+
+    killed = ()
+
+    def knows(self, cell_id):
+        return False
+
+    def submit(self, job):
+        return "somewhere"
+
+    def kill(self, cell_id):
+        self.killed = (cell_id,)
+
+
+@pytest.mark.parametrize(
+    ("progress", "hung"),
+    [
+        ({"phase": "train"}, True),
+        ({"phase": "wait"}, False),
+        ({"phase": "train", "base": "other"}, False),
+        ({"phase": "starting", "attempt": "second"}, False),
+        ({"phase": "starting", "attempt": "first"}, True),
+        (None, False),
+    ],
+)
+def test_only_the_time_that_a_cell_has_had_makes_it_hang(tiny, tmp_path, progress, hung):
+    """Not what it waits in a queue, for other processes, or what an earlier attempt took."""
+    cell, store, engine = tiny(timeout_minutes=1), Store(tmp_path), Silent()
     with Reporter(Console(file=io.StringIO()), 1) as reporter:
-        runner = Runner(store, [CPU], lambda *_: [], reporter)
-        reporter.launched(cell, "cpu")
-        runner._running[CPU] = child
-        runner._look_at(child)
-    assert (sleeper.poll() is not None) == hung == (store.read("tiny", cell.cell_id) is not None)
-    sleeper.kill()
-    sleeper.wait()
+        runner = Runner(store, engine, lambda *_: [], reporter)
+        runner._start(cell)
+        flight = runner._running[cell.cell_id]
+        flight.began, flight.attempt = time.monotonic() - 3600, "first"
+        if progress is not None:
+            path = store.run_folder(cell.cell_id) / "progress.json"
+            path.write_text(json.dumps(progress))
+        runner._look_at(flight)
+    assert engine.killed == ((cell.cell_id,) if hung else ())
+    assert hung == (store.read("tiny", cell.cell_id) is not None)
 
 
 def test_bars_on_a_terminal(fake):
@@ -239,6 +262,7 @@ from rich.console import Console
 from benchmarks import runner, specs, store
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot
+from benchmarks.engines.local import LocalEngine
 from tests.benchmarks.tiny_entry import ENTRY
 
 runner.ENTRY = ENTRY
@@ -248,7 +272,8 @@ cell = specs.resolve_cell(specs.load_spec(table), "good", seed=0, budget="smoke"
 command = lambda cell, slot: runner.cell_command(
     cell, slot, table=table, results=Path(results), root=None, cache_dir=None, wandb="off")
 with Reporter(Console(), 1) as reporter:
-    runner.Runner(store.Store(Path(results)), [Slot("cpu", "", 1)], command, reporter).run([cell])
+    engine = LocalEngine([Slot("cpu", "", 1)])
+    runner.Runner(store.Store(Path(results)), engine, command, reporter).run([cell])
 assert "torch" not in sys.modules
 """
 
@@ -265,7 +290,7 @@ def test_kill_9_of_the_runner_costs_only_the_cell_in_progress(tiny, tmp_path, mo
             [sys.executable, "-c", LIGHT_RUNNER, str(spec), str(results)], stdout=log, stderr=log
         )
         checkpoints = []
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not checkpoints and process.poll() is None and time.monotonic() < deadline:
             checkpoints = list(results.glob("runs/*/resume.prev.ckpt"))
             time.sleep(0.1)

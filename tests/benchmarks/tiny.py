@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from datamodules.interface import ArrayDataset, DataModule, EpochSampler, Report
 from lightning_modules.interface import Keypoints, Method
+from lightning_modules.layers.processes import normal_like, uniform_like
 from tests.benchmarks.tiny_entry import ENTRY
 
 SPEC = """
@@ -54,7 +55,7 @@ class TinyMethod(Method):
         # TINY_PAUSE slows a process down without changing its cell.
         time.sleep(float(os.environ.get("TINY_PAUSE", "0")))
         image = batch["image"]
-        noisy = image + 0.1 * torch.randn_like(image)
+        noisy = image + 0.1 * normal_like(image)
         loss = (self.layer(noisy) - 1).square().mean()
         if self.training and self.trainer.current_epoch == 1:
             if self.hparams["trouble"] == "nan":
@@ -123,15 +124,16 @@ class TinyData(DataModule):
         return ArrayDataset(images.numpy(), {})
 
     def train_dataloader(self):
-        sampler = EpochSampler(len(self.pictures), self.seed, shuffle=True)
-        return DataLoader(self.pictures, self.batch_size, sampler=sampler, drop_last=True)
+        whole = self.batch_size
+        sampler = EpochSampler(len(self.pictures), self.seed, part=self.part, batch=whole)
+        return DataLoader(self.pictures, whole // self.part[1], sampler=sampler, drop_last=True)
 
     def val_dataloader(self):
         return DataLoader(self.pictures, self.batch_size)
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
         # As the pairs of the real module: drawn on the device, before any hook of the batch.
-        return batch | {"image": batch["image"] + 0.1 * torch.rand_like(batch["image"])}
+        return batch | {"image": batch["image"] + 0.1 * uniform_like(batch["image"])}
 
 
 def evaluate(method, data, *, device, seed):

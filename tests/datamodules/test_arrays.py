@@ -74,3 +74,21 @@ def test_order_is_a_function_of_seed_and_epoch():
     seen = {tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}
     assert len(seen) == 16  # seed 1's first epoch is not seed 0's second
     assert list(EpochSampler(4, shuffle=False)) == [0, 1, 2, 3]
+
+
+def test_processes_share_every_batch_that_one_would_read():
+    def parts(epoch):
+        samplers = [EpochSampler(11, 7, part=(rank, 2), batch=4) for rank in range(2)]
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        assert [len(sampler) for sampler in samplers] == [4, 4]
+        return [list(sampler) for sampler in samplers]
+
+    alone = EpochSampler(11, 7)
+    for epoch in range(2):
+        alone.set_epoch(epoch)
+        order, (first, second) = list(alone), parts(epoch)
+        # Two batches of four; the three samples that fill no batch are nobody's.
+        assert order[:8] == [*first[:2], *second[:2], *first[2:], *second[2:]]
+    with pytest.raises(ValueError, match="batches of 4 cannot be shared by 3 processes"):
+        EpochSampler(11, 7, part=(0, 3), batch=4)

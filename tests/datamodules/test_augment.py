@@ -105,3 +105,15 @@ def test_points_follow_the_picture(which):
 def test_frames_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match="64 px need larger square frames"):
         PairWarp(64)(torch.zeros(shape))
+
+
+def test_processes_that_share_a_batch_draw_the_warps_of_one():
+    frame = torch.rand(6, 3, 40, 40)
+    torch.manual_seed(3)
+    whole = PairWarp(32)(frame)
+    for rank in range(3):
+        torch.manual_seed(3)
+        part = PairWarp(32, part=(rank, 3))(frame[2 * rank : 2 * rank + 2])
+        for name in ("view", "other", "source"):
+            wanted = getattr(whole, name)[2 * rank : 2 * rank + 2]
+            torch.testing.assert_close(getattr(part, name), wanted, rtol=0, atol=1e-6)

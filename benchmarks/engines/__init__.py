@@ -1,0 +1,1 @@
+"""What runs cells: slots of this machine, a Ray cluster, a SLURM queue."""
