@@ -122,5 +122,6 @@ def test_a_cell_that_an_engine_gives_up_is_a_failed_row(tiny, tmp_path):
 def test_without_its_package_an_engine_says_what_to_install(tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "benchmarks.engines.ray_tasks", raising=False)
+    monkeypatch.delattr("benchmarks.engines.ray_tasks", raising=False)
     with pytest.raises(EngineError, match=r"pip install 'whatwhere\[ray\]'"):
         make_engine(EngineChoice("ray"), "auto", slots=list, folder=tmp_path, cells=[tiny()])
