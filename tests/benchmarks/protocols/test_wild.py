@@ -26,7 +26,9 @@ class Data:
                 labels["aspect"] = torch.from_numpy(rng.uniform(0.6, 1.5, n)).float()
             self.splits[split] = labels
 
-    def eval_dataloader(self, split):
+    validation_split = "train"
+
+    def eval_dataloader(self, split, batch_size=0):
         marks = self.splits[split]["landmarks"]
         index = torch.arange(len(marks))
         return [{"image": torch.zeros(len(marks), 3, 8, 8), "landmarks": marks, "index": index}]
