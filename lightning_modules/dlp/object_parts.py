@@ -39,6 +39,8 @@ class ObjectSizes(Sizes):
             ``feature`` alone, so that no particle can paint but in its own glimpse.
         position_from: where particles are: what a perceptron over all ``heat_maps`` says (paper),
             or at the best ``proposals``, moved by what a glimpse there says.
+        glimpse_norm: normalisation of the glimpses' encoders and painter; None for ``norm``. With
+            ``group`` every glimpse is normalised by itself, and how bright it is is lost.
     """
 
     n_keypoints: int = 10
@@ -51,6 +53,7 @@ class ObjectSizes(Sizes):
     order: Order = "index"
     background_sees: BackgroundSees = "particles"
     position_from: PositionFrom = "heat_maps"
+    glimpse_norm: Norm | None = None
 
     @property
     def glimpse_side(self) -> int:
@@ -83,7 +86,8 @@ class GlimpseEncoder(nn.Module):
     def __init__(self, shape: ObjectSizes, outputs: int) -> None:
         super().__init__()
         channels = shape.glimpse_channels
-        self.cnn = FeatureCNN(3, channels, channels[-1], norm=shape.norm)
+        norm = shape.glimpse_norm or shape.norm
+        self.cnn = FeatureCNN(3, channels, channels[-1], norm=norm)
         side = shape.glimpse_side // 2 ** (len(channels) - 1)
         self.head = mlp(channels[-1] * side**2, *shape.hidden, outputs)
 
@@ -127,7 +131,7 @@ class GlimpsePainter(nn.Module):
 
     def __init__(self, shape: ObjectSizes) -> None:
         super().__init__()
-        seed, norm = shape.glimpse_channels[-1], shape.norm
+        seed, norm = shape.glimpse_channels[-1], shape.glimpse_norm or shape.norm
         doublings = int(math.log2(shape.glimpse_side / SEED_SIZE))
         widths = [seed, *[2 * seed] * doublings]
         self.seed = mlp(shape.feature_dim, shape.hidden[0], seed * SEED_SIZE**2)

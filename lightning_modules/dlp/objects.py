@@ -55,6 +55,7 @@ class DLPObjects(ParticleLearner):
         glimpse_channels: widths of the glimpse encoder, and half those of the glimpse decoder.
         norm: ``batch`` (paper) or ``group``.
         prior_norm: of the proposal network; None for ``norm``.
+        glimpse_norm: of the glimpses' encoders and painter; None for ``norm``.
         proposal_filter: ``distance`` (paper) or ``variance``, see `Sizes`.
         learned_size: particles stretch their glimpses (paper: no).
         order: ``index`` (paper) or ``depth``: who hides whom.
@@ -103,6 +104,7 @@ class DLPObjects(ParticleLearner):
         glimpse_channels: tuple[int, ...] = (16, 16, 32),
         norm: Norm = "batch",
         prior_norm: Norm | None = None,
+        glimpse_norm: Norm | None = None,
         proposal_filter: ProposalFilter = "distance",
         learned_size: bool = False,
         order: Order = "index",
