@@ -8,7 +8,9 @@ import tomllib
 import pytest
 import typer
 
+import lightning_modules
 from benchmarks import cli
+from lightning_modules import registry
 from tests import plugins
 
 README = plugins.ROOT / "README.md"
@@ -27,12 +29,32 @@ def test_the_example_is_short():
     assert len(lines) < 40
 
 
-def test_the_example_is_scored_as_a_cell(tmp_path, monkeypatch, capsys):
-    (tmp_path / "my_points.py").write_text(block("python"))
-    (tmp_path / "my_table.yaml").write_text(block("yaml"))
+def outside(folder, monkeypatch):
+    """The example as a package of its own, as README has it."""
+    (folder / "my_points.py").write_text(block("python"))
     project = tomllib.loads(block("toml"))["project"]
-    plugins.install(tmp_path, project["name"].replace("-", "_"), project["entry-points"])
-    monkeypatch.syspath_prepend(tmp_path)
+    plugins.install(folder, project["name"].replace("-", "_"), project["entry-points"])
+    monkeypatch.syspath_prepend(folder)
+
+
+def inside(folder, monkeypatch):
+    """The example as a folder of the suite and a line of its registry, as CONTRIBUTING has it."""
+    room = folder / "lightning_modules" / "point_painter"
+    room.mkdir(parents=True)
+    (room / "__init__.py").write_text("")
+    (room / "module.py").write_text(block("python"))
+    monkeypatch.setattr(
+        lightning_modules, "__path__", [*lightning_modules.__path__, str(room.parent)]
+    )
+    line = "lightning_modules.point_painter.module:PointPainter"
+    monkeypatch.setitem(registry.METHODS, "point_painter", line)
+
+
+@pytest.mark.parametrize("added", [outside, inside])
+def test_the_example_is_scored_as_a_cell(added, tmp_path, monkeypatch, capsys):
+    known = set(sys.modules)
+    added(tmp_path, monkeypatch)
+    (tmp_path / "my_table.yaml").write_text(block("yaml"))
     arguments = ["cell", str(tmp_path / "my_table.yaml"), "painter-k10", "--budget", "smoke"]
     arguments += ["--results", str(tmp_path / "results"), "--cache-dir", str(tmp_path / "cache")]
     monkeypatch.setattr(sys, "argv", ["whatwhere", *arguments])
@@ -45,7 +67,9 @@ def test_the_example_is_scored_as_a_cell(tmp_path, monkeypatch, capsys):
     pictures = tmp_path / "results" / "runs" / cell["cell_id"] / "pictures"
     drawn = {path.stem for path in pictures.iterdir()}
     assert {"particles", "landmarks", "reconstructions"} <= drawn
-    monkeypatch.delitem(sys.modules, "my_points")
+    for name in set(sys.modules) - known:
+        if "my_points" in name or "point_painter" in name:
+            monkeypatch.delitem(sys.modules, name)
 
 
 def commands(group: typer.core.TyperGroup) -> dict[str, set[str]]:
