@@ -1,31 +1,27 @@
 """Cells on a Ray cluster of two nodes, both on this machine, with GPUs that are only counted."""
 
-import io
+import contextlib
 import os
 import signal
-import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 pytest.importorskip("ray", reason="needs ray: pip install 'whatwhere[ray]'")
 
 import ray
 from ray.cluster_utils import Cluster
 
-from benchmarks.console import Reporter
 from benchmarks.devices import Slot
 from benchmarks.engines import ray_tasks
 from benchmarks.engines.interface import EngineError
-from benchmarks.runner import Runner, RunnerStoppedError
+from benchmarks.runner import RunnerStoppedError
 from benchmarks.store import Store
-from tests.benchmarks import engine_cell
+from tests.benchmarks import engine_run
+from tests.benchmarks.engine_run import EPOCHS, epochs_of, held, hold, until
 
 GPU = Slot("cuda", None, 1)
-EPOCHS = 3
 
 
 @pytest.fixture(scope="module")
@@ -60,55 +56,20 @@ def added(cluster, **options):
     pytest.skip("this machine is too busy to start Ray's nodes within half a minute")
 
 
-def epochs_of(store, cell):
-    path = store.run_folder(cell.cell_id) / "epochs.txt"
-    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def run(cluster, store, cells, *, meanwhile, seconds=0.1):
-    script = str(Path(engine_cell.__file__))
-
-    def command(cell, slot):
-        options = [str(store.root), cell.model_dump_json(), str(EPOCHS), str(seconds)]
-        return [sys.executable, script, *options]
-
-    screen = io.StringIO()
+def run(cluster, store, cells, **options):
     ray_tasks.connect(cluster.address)
-    engine = ray_tasks.RayEngine(GPU)
-    thread = threading.Thread(target=meanwhile)
-    with Reporter(Console(file=screen, width=200), len(cells)) as reporter:
-        runner = Runner(store, engine, command, reporter, metric="nme")
-        thread.start()
-        try:
-            failed = runner.run(cells)
-        finally:
-            thread.join()
-            engine.close()
-    return failed, screen.getvalue()
-
-
-def until(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    with contextlib.closing(ray_tasks.RayEngine(GPU)) as engine:
+        return engine_run.run(engine, store, cells, **options)
 
 
 def test_a_killed_worker_and_a_killed_node_lose_nothing(cluster, tiny, tmp_path):
     """12 cells, four at a time; all finish, none twice, and those that were cut off go on."""
     store, cells = Store(tmp_path), [tiny(seed=seed) for seed in range(12)]
-    for cell in cells[:2]:
-        store.run_folder(cell.cell_id).mkdir(parents=True)
-        (store.run_folder(cell.cell_id) / "hold").touch()
-
-    def held(cell):
-        """Its worker, in its second epoch: the first is saved."""
-        until(lambda: len(epochs_of(store, cell)) == 2)
-        return int(epochs_of(store, cell)[-1][2])
+    hold(store, cells[:2])
 
     def kill():
-        os.kill(held(cells[0]), signal.SIGKILL)
-        worker = held(cells[1])
+        os.kill(held(store, cells[0])[1], signal.SIGKILL)
+        _, worker = held(store, cells[1])
         node = next(node for node in cluster.worker_nodes if is_child(worker, node))
         cluster.remove_node(node, allow_graceful=False)
 

@@ -1,25 +1,21 @@
-import io
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from benchmarks.console import Reporter
 from benchmarks.devices import Slot
 from benchmarks.engines import slurm
 from benchmarks.engines.interface import EngineError, Exit, Job
-from benchmarks.runner import Runner, RunnerStoppedError
+from benchmarks.runner import RunnerStoppedError
 from benchmarks.store import Store
-from tests.benchmarks import engine_cell, slurm_here
+from tests.benchmarks import engine_run, slurm_here
+from tests.benchmarks.engine_run import epochs_of, held, hold, until
 
 GPU = Slot("cuda", None, 3)
 CPU = Slot("cpu", "", 1)
@@ -253,38 +249,9 @@ def real():
         shutil.rmtree(folder, ignore_errors=True)
 
 
-EPOCHS = 3
-
-
-def epochs_of(store, cell):
-    path = store.run_folder(cell.cell_id) / "epochs.txt"
-    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def run(store, cells, *, meanwhile, seconds):
-    def command(cell, slot):
-        options = [str(store.root), cell.model_dump_json(), str(EPOCHS), str(seconds)]
-        return [sys.executable, str(Path(engine_cell.__file__)), *options]
-
-    screen = io.StringIO()
+def run(store, cells, **options):
     engine = slurm.SlurmEngine(Slot("cuda", None, 1), store.slurm_folder(), "tiny")
-    thread = threading.Thread(target=meanwhile)
-    with Reporter(Console(file=screen, width=200), len(cells)) as reporter:
-        runner = Runner(store, engine, command, reporter, metric="nme")
-        thread.start()
-        try:
-            failed = runner.run(cells)
-        finally:
-            thread.join()
-    return failed, screen.getvalue()
-
-
-def until(condition, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
+    return engine_run.run(engine, store, cells, **options)
 
 
 def task_of(cell_id):
@@ -319,21 +286,14 @@ def test_a_real_slurm_runs_cells_kills_and_requeues_them(real, tiny, tmp_path, m
     monkeypatch.setattr(slurm, "LOST_SECONDS", 3.0)
     store, cells = Store(tmp_path), [tiny(seed=seed) for seed in range(12)]
     killed, stopped, cancelled = cells[:3]
-    for cell in cells[:3]:
-        store.run_folder(cell.cell_id).mkdir(parents=True)
-        (store.run_folder(cell.cell_id) / "hold").touch()
-
-    def held(cell):
-        """Its process, in its second epoch: the first is saved."""
-        until(lambda: len(epochs_of(store, cell)) == 2)
-        return int(epochs_of(store, cell)[-1][1])
+    hold(store, cells[:3])
 
     def disturb():
-        os.kill(held(killed), signal.SIGKILL)
-        held(stopped)
+        os.kill(held(store, killed)[0], signal.SIGKILL)
+        held(store, stopped)
         # What SLURM sends when the time is nearly up.
         say("scancel", "--batch", "--signal=TERM", task_of(stopped.cell_id))
-        held(cancelled)
+        held(store, cancelled)
         say("scancel", task_of(cancelled.cell_id))
         soon(task_of(killed.cell_id))
         soon(task_of(stopped.cell_id))
