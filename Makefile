@@ -21,6 +21,7 @@ CPUS      ?=
 SBATCH    ?=
 CELL_DEVICES ?= 1
 CELL_NODES   ?= 1
+FLAGS     ?=
 
 # Tables whose smoke numbers have been accepted.
 TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results/baselines/*-smoke-standin.json))
@@ -31,7 +32,7 @@ BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE)) \
 	--engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(CPUS),--cpus $(CPUS)) \
 	$(if $(SBATCH),--sbatch "$(SBATCH)") \
-	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES)
+	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES) $(FLAGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help install bench-% table-% check-% accept-% report smoke browser test lint format types perf clean
@@ -43,6 +44,7 @@ help: ## Show this help
 	@echo "             DEVICES=$(DEVICES) RESULTS=$(RESULTS) WANDB=$(WANDB) (off|offline|online) CACHE= REASON="
 	@echo "             ENGINE=$(ENGINE) (local|ray|slurm) ADDRESS= (ray) SBATCH= (slurm) CPUS= (both)"
 	@echo "             CELL_DEVICES=$(CELL_DEVICES) CELL_NODES=$(CELL_NODES) (that train one cell together), see docs/cluster.md"
+	@echo "             FLAGS=$(FLAGS) (more options of bench: \"--compile --channels-last\")"
 
 install: $(STAMP) ## Make the virtual environment
 

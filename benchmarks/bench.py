@@ -17,6 +17,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from benchmarks import environment
+from benchmarks.acceleration import PLAIN, Acceleration
 from benchmarks.build import fingerprint, settle
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot, check_device, parse_devices
@@ -69,6 +70,7 @@ def bench(
     devices: str,
     wandb: str,
     engine: EngineChoice = HERE,
+    acceleration: Acceleration = PLAIN,
     dry_run: bool = False,
     again: bool = False,
 ) -> int:
@@ -81,6 +83,7 @@ def bench(
         devices: see `parse_devices`.
         wandb: ``off``, ``offline`` or ``online``.
         engine: what runs the cells.
+        acceleration: how their networks are run.
         dry_run: print cells and commands only.
         again: forget the results these cells have, and what was trained of them.
 
@@ -107,6 +110,7 @@ def bench(
             root=choice.data.root and choice.data.root.resolve(),
             cache_dir=choice.data.cache_dir and choice.data.cache_dir.resolve(),
             wandb=wandb,
+            flags=acceleration.names,
         )
 
     def slots() -> list[Slot]:
@@ -200,6 +204,7 @@ def cell(
     save_every_seconds: float,
     devices: int = 1,
     nodes: int = 1,
+    acceleration: Acceleration = PLAIN,
 ) -> int:
     """Measure one cell in this process and print its JSON.
 
@@ -245,6 +250,7 @@ def cell(
         "device": device,
         "threads": threads,
         "save_every_seconds": save_every_seconds,
+        "acceleration": acceleration,
     }
     if group.world.rank != LEADER:
         follow_cell(planned, group, **where)

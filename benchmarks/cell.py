@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints, environment, keepsakes
+from benchmarks.acceleration import PLAIN, Acceleration
 from benchmarks.build import build_method, build_modules, fingerprint
 from benchmarks.costs import Clock, Costs
 from benchmarks.keepsakes import reason_of
@@ -57,6 +59,7 @@ def run_cell(
     parent_pid: int | None = None,
     save_every_seconds: float = 20.0,
     group: Group | None = None,
+    acceleration: Acceleration = PLAIN,
 ) -> CellResult:
     """Measure a cell, or give back its result where it is finished already.
 
@@ -75,6 +78,7 @@ def run_cell(
         parent_pid: stop when this process is no longer the parent.
         save_every_seconds: least time between two checkpoints.
         group: the processes that train it together, of which this is the leader; None for one.
+        acceleration: how its networks are run.
 
     Raises:
         StopRequestedError: SIGTERM or SIGINT came; a later call goes on from the last epoch saved.
@@ -92,29 +96,32 @@ def run_cell(
             return finished
         group = group or Group(World(), device.startswith("cuda"))
         with alone_in_training(cell, store), closing(group):
-            attempt = Attempt(cell, store, torch.device(device), stop, save_every_seconds, group)
-            return attempt.run(root, cache_dir, wandb, progress_bar)
+            means = Means(
+                store, torch.device(device), stop, save_every_seconds, group, acceleration
+            )
+            return Attempt(cell, means).run(root, cache_dir, wandb, progress_bar)
+
+
+@dataclass(frozen=True)
+class Means:
+    """What cells are measured with; fields as the arguments of `run_cell`."""
+
+    store: Store
+    device: torch.device
+    stop: cb.StopSignal
+    save_every_seconds: float
+    group: Group
+    acceleration: Acceleration
 
 
 class Attempt:
     """One try at one cell."""
 
-    def __init__(
-        self,
-        cell: CellSpec,
-        store: Store,
-        device: torch.device,
-        stop: cb.StopSignal,
-        save_every_seconds: float,
-        group: Group,
-    ) -> None:
-        self.cell = cell
-        self.group = group
-        self.store = store
-        self.folder = folder = store.run_folder(cell.cell_id)
-        self.device = device
-        self.stop = stop
-        self.save_every_seconds = save_every_seconds
+    def __init__(self, cell: CellSpec, means: Means) -> None:
+        self.cell, self.means = cell, means
+        self.store, self.device = means.store, means.device
+        self.stop, self.group = means.stop, means.group
+        self.folder = folder = self.store.run_folder(cell.cell_id)
         self.stages = stages_of(cell, folder)
         self.progress = cb.ProgressFile(folder / "progress.json")
         path = folder / "state.json"
@@ -123,7 +130,9 @@ class Attempt:
         self.clock = Clock(self.costs, path)
         minutes = cell.timeout_minutes
         deadline = None if minutes is None else self.clock.began + 60 * minutes
-        self.ending = cb.StopCallback(stop, deadline, f"{minutes:g} minutes" if minutes else "")
+        self.ending = cb.StopCallback(
+            self.stop, deadline, f"{minutes:g} minutes" if minutes else ""
+        )
         self.computing = False
         self.epochs = self.steps = 0
         self.world_size = 1
@@ -197,9 +206,7 @@ class Attempt:
         begun_at = time.monotonic()
         # Who holds a base's locks waits for no cell that starts from it, so none waits for ever.
         with FileLock(folder / "lock"), alone_in_training(base, self.store):
-            attempt = Attempt(
-                base, self.store, self.device, self.stop, self.save_every_seconds, self.group
-            )
+            attempt = Attempt(base, self.means)
             attempt.progress = cb.ProgressFile(self.progress.path, base=base.row)
             method.start_from(attempt.weights(root, cache_dir))
         if self.ending.deadline is not None:  # the time that was taken was the base's
@@ -277,6 +284,7 @@ class Attempt:
         progress_bar: bool,
     ) -> None:
         begun = max((n for n, file in enumerate(found) if file is not None), default=0)
+        self.means.acceleration.apply(method)
         for number, stage in enumerate(self.stages):
             if number:
                 method.begin_finetuning()
@@ -321,7 +329,7 @@ class Attempt:
                     stage.checkpoint,
                     self.cell.cell_id,
                     self.cell.config(),
-                    every_seconds=self.save_every_seconds,
+                    every_seconds=self.means.save_every_seconds,
                     on_saved=self.clock.tick,
                 ),
             ],
@@ -386,6 +394,7 @@ class Attempt:
             train_seconds=round(self.costs.train_seconds, 3),
             peak_memory_mib=round(self.costs.peak_memory_mib, 1),
             world_size=self.world_size,
+            accelerated=self.means.acceleration.names if self.cell.fit else [],
             epochs=self.epochs,
             steps=self.steps,
         )

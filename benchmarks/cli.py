@@ -20,7 +20,9 @@ from benchmarks.cli_options import (
     BaselinesOption,
     BudgetOption,
     CacheOption,
+    ChannelsLastOption,
     CheckpointArgument,
+    CompileOption,
     CpusOption,
     DeviceOption,
     DevicesOption,
@@ -80,6 +82,8 @@ def bench(
     cell_nodes: Annotated[
         int, typer.Option(min=1, help="Machines that train one cell together (slurm).")
     ] = 1,
+    compile: CompileOption = False,
+    channels_last: ChannelsLastOption = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print cells and commands only.")
     ] = False,
@@ -89,6 +93,7 @@ def bench(
 ) -> None:
     """Run a table: only cells that have no result yet; failed ones are tried again."""
     from benchmarks import bench as work
+    from benchmarks.acceleration import Acceleration
     from benchmarks.engines.choose import EngineChoice
     from benchmarks.specs import parse_rows, parse_seeds
 
@@ -102,6 +107,7 @@ def bench(
             engine=EngineChoice(
                 engine.value, address, cpus, sbatch, wait, cell_devices, cell_nodes
             ),
+            acceleration=Acceleration(compile, channels_last),
             dry_run=dry_run,
             again=again,
         )
@@ -174,6 +180,8 @@ def cell(
     wandb: WandbOption = Wandb.off,
     devices: DevicesOption = 1,
     nodes: NodesOption = 1,
+    compile: CompileOption = False,
+    channels_last: ChannelsLastOption = False,
     save_seconds: Annotated[
         float,
         typer.Option(
@@ -184,6 +192,7 @@ def cell(
     """Measure one cell in this process: exit 0 measured, 1 failed, 75 stopped (run it again)."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     from benchmarks import bench as work
+    from benchmarks.acceleration import Acceleration
 
     choice = _choice(table, budget, source, data_root, cache_dir, results)
     _exit(
@@ -197,6 +206,7 @@ def cell(
             save_every_seconds=save_seconds,
             devices=devices,
             nodes=nodes,
+            acceleration=Acceleration(compile, channels_last),
         )
     )
 

@@ -33,7 +33,9 @@ class EngineNames(StrEnum):
 
 
 TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
-BudgetOption = Annotated[str, typer.Option("--budget", help="smoke, quick or full.")]
+BudgetOption = Annotated[
+    str, typer.Option("--budget", help="smoke, quick or full; quick-bf16 in mixed precision.")
+]
 SourceOption = Annotated[SourceName, typer.Option("--source", help="Stand-in or real data.")]
 RootOption = Annotated[
     Path | None, typer.Option("--data-root", help="Folder of your copy (source real).")
@@ -74,5 +76,11 @@ DevicesOption = Annotated[
 ]
 NodesOption = Annotated[
     int, typer.Option("--nodes", min=1, help="Machines with so many devices each.")
+]
+CompileOption = Annotated[
+    bool, typer.Option("--compile", help="Compile networks by torch.compile before they learn.")
+]
+ChannelsLastOption = Annotated[
+    bool, typer.Option("--channels-last", help="Keep channels innermost in memory.")
 ]
 RESULTS = Path("results")

@@ -73,7 +73,7 @@ def arguments(
             )
     found: list[dict[str, Any]] = []
     for spec in specs:
-        if table or name in spec.budgets:
+        if table or spec.has_budget(name):
             limits = spec.budget(name)
             pairs = [(spec.dataset, limits.data)]
             if limits.pretrain is not None:

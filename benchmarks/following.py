@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.acceleration import PLAIN, Acceleration
 from benchmarks.callbacks import CellTimeoutError, StopRequestedError, StopSignal
-from benchmarks.cell import Attempt
+from benchmarks.cell import Attempt, Means
 from benchmarks.ranks import Group, end_with_parent
 from benchmarks.schema import CellSpec
 from benchmarks.store import Store
@@ -24,6 +25,7 @@ def follow_cell(
     device: str = "cpu",
     threads: int | None = None,
     save_every_seconds: float = 20.0,
+    acceleration: Acceleration = PLAIN,
 ) -> None:
     """Train a cell, or what it starts from, along with its leader; arguments as `run_cell`."""
     if threads is not None:
@@ -32,13 +34,11 @@ def follow_cell(
     store = Store(results)
     with StopSignal(deaf=True).installed() as stop, closing(group):
         group.meet()
+        means = Means(store, torch.device(device), stop, save_every_seconds, group, acceleration)
         # Who leads says how the cell has ended.
         with suppress(StopRequestedError, CellTimeoutError):
             while (message := group.hear()) is not None:
-                wanted = _named(cell, message["cell"])
-                attempt = Attempt(
-                    wanted, store, torch.device(device), stop, save_every_seconds, group
-                )
+                attempt = Attempt(_named(cell, message["cell"]), means)
                 attempt.follow(message, root, cache_dir)
 
 

@@ -265,8 +265,12 @@ def cell_command(
     root: Path | None,
     cache_dir: Path | None,
     wandb: str,
+    flags: Sequence[str] = (),
 ) -> list[str]:
-    """The command that measures one cell; a person can run it again by hand."""
+    """The command that measures one cell; a person can run it again by hand.
+
+    ``flags`` are switches that it gets besides, without their dashes.
+    """
     options: dict[str, Any] = {
         "--seed": cell.seed,
         "--budget": cell.budget,
@@ -281,6 +285,7 @@ def cell_command(
         "--wandb": None if wandb == "off" else wandb,
     }
     command = [sys.executable, *ENTRY, "cell", table, cell.row]
+    command += [f"--{flag}" for flag in flags]
     for name, value in options.items():
         if value is not None:
             command += [name, str(value)]

@@ -10,15 +10,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
+from benchmarks.budgets import BF16, Budget, Model, Seed, TrainerArgs
 from benchmarks.files import digest
 from benchmarks.naming import UnknownNameError as UnknownNameError
 from benchmarks.naming import describe as describe
@@ -30,99 +24,16 @@ Source = Literal["standin", "real"]
 
 Status = Literal["ok", "failed", "timeout", "n/a"]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-UNHASHED_DATA = frozenset({"root", "cache_dir", "num_workers", "source", "seed"})
-"""Arguments of a datamodule that are no part of a cell's ``data``: paths and workers do not change
-numbers, source and seed are fields of the cell itself."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
-
-
-class ProtocolRef(_Model):
+class ProtocolRef(Model):
     """The evaluation protocol of a table, with the version its numbers are made by."""
 
     id: Identifier
     version: int = Field(ge=1)
 
 
-class TrainerArgs(_Model):
-    """What a spec may set of Lightning's Trainer: only what changes numbers.
-
-    In a budget these are defaults, in a row they override the budget's.
-    """
-
-    max_epochs: int | None = Field(default=None, ge=1)
-    gradient_clip_val: float | None = Field(default=None, gt=0)
-    accumulate_grad_batches: int | None = Field(default=None, ge=1)
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] | None = None
-    limit_train_batches: int | None = Field(default=None, ge=1)
-    limit_val_batches: int | None = Field(default=None, ge=0)
-    check_val_every_n_epoch: int | None = Field(default=None, ge=1)
-
-    def given(self) -> dict[str, Any]:
-        """The arguments that were set."""
-        return self.model_dump(exclude_none=True)
-
-
-def _no_paths(data: dict[str, Any]) -> dict[str, Any]:
-    for key in sorted(UNHASHED_DATA & data.keys()):
-        raise ValueError(f"'{key}' belongs to the command line, not into a spec")
-    return data
-
-
-DataArguments = Annotated[dict[str, Any], AfterValidator(_no_paths)]
-"""Arguments of a datamodule that a spec may set."""
-
-
-class Pretraining(_Model):
-    """A first training on other data, before the one on the table's own.
-
-    Args:
-        dataset: its id.
-        data: arguments of its datamodule.
-        trainer: how long to train.
-        only: there is no training on the table's own data, which is for scoring alone.
-    """
-
-    dataset: str
-    data: DataArguments = {}
-    trainer: TrainerArgs
-    only: bool = False
-
-
-class Budget(_Model):
-    """How much a cell may cost: data, training and network sizes.
-
-    Args:
-        data: arguments of the datamodule, e.g. ``image_size``, ``batch_size``.
-        trainer: how long to train.
-        trainers: method id -> what is other for its rows: an epoch is longer for some than others.
-        pretrain: what every row is trained on first, if anything.
-        methods: method id -> arguments that all rows with this method share.
-        timeout_minutes: a cell that takes longer is stopped, status ``timeout``.
-        seeds: the seeds run when none are asked for.
-    """
-
-    data: DataArguments = {}
-    trainer: TrainerArgs = TrainerArgs()
-    trainers: dict[str, TrainerArgs] = {}
-    pretrain: Pretraining | None = None
-    methods: dict[str, dict[str, Any]] = {}
-    timeout_minutes: float | None = Field(default=None, gt=0)
-    seeds: list[Seed] = Field(default=[0], min_length=1)
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed stands twice in {seeds}")
-        return seeds
-
-
-class Published(_Model):
+class Published(Model):
     """A number from a paper.
 
     Args:
@@ -136,7 +47,7 @@ class Published(_Model):
     protocol: str = ""
 
 
-class Row(_Model):
+class Row(Model):
     """One row of a table; without ``method`` it only shows what others published.
 
     Args:
@@ -169,7 +80,7 @@ class Row(_Model):
         return self
 
 
-class Operand(_Model):
+class Operand(Model):
     """One side of a claim: a metric of a row, as measured here or as published."""
 
     row: str
@@ -177,7 +88,7 @@ class Operand(_Model):
     published: bool = False
 
 
-class Claim(_Model):
+class Claim(Model):
     """A sentence as a predicate over cells: ``left relation factor * right``.
 
     Args:
@@ -196,7 +107,7 @@ class Claim(_Model):
     factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
-class Ranking(_Model):
+class Ranking(Model):
     """A sentence that one metric orders runs as another does, see `benchmarks.rankings`.
 
     Args:
@@ -213,7 +124,7 @@ class Ranking(_Model):
     rows: list[Identifier] = []
 
 
-class Spec(_Model):
+class Spec(Model):
     """One table. See ``benchmarks/specs`` for examples.
 
     Args:
@@ -263,12 +174,17 @@ class Spec(_Model):
         return pick("row", row_id, {row.id: row for row in self.rows})
 
     def budget(self, name: str) -> Budget:
-        """The budget of this name.
+        """The budget of this name; ``quick-bf16`` is ``quick`` in bfloat16 mixed precision.
 
         Raises:
             UnknownNameError: there is none; names the nearest ones.
         """
-        return pick("budget", name, self.budgets)
+        limits = pick("budget", name.removesuffix(BF16), self.budgets)
+        return limits.in_bf16() if name.endswith(BF16) else limits
+
+    def has_budget(self, name: str) -> bool:
+        """Whether there is a budget of this name."""
+        return name.removesuffix(BF16) in self.budgets
 
     def metric_ids(self) -> set[str]:
         """Every metric the spec speaks of: columns, published numbers, claims."""
@@ -278,7 +194,7 @@ class Spec(_Model):
         return set(self.columns) | published | claimed | ranked
 
 
-class CellSpec(_Model):
+class CellSpec(Model):
     """One cell to run, with everything resolved.
 
     Args:
@@ -349,7 +265,7 @@ class CellSpec(_Model):
         )
 
 
-class CellResult(_Model):
+class CellResult(Model):
     """One measured cell, as it stands in ``RESULTS/cells/<table>/<cell_id>.json``.
 
     Args:
@@ -360,6 +276,7 @@ class CellResult(_Model):
         wall_seconds: of all attempts together, up to now.
         train_seconds: the part of it spent in training.
         peak_memory_mib: of the process, and of the accelerator where that is more.
+        accelerated: ways in which its networks were run that change rounding alone.
     """
 
     schema_version: Literal[1] = 1
@@ -385,6 +302,7 @@ class CellResult(_Model):
     versions: dict[str, str] = {}
     device: str
     world_size: int = 1
+    accelerated: list[str] = []
     started: str
     wall_seconds: float
     train_seconds: float = 0.0

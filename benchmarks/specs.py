@@ -12,11 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from benchmarks.borrowed import BorrowedError, with_borrowed
+from benchmarks.budgets import TrainerArgs
 from benchmarks.schema import (
     CellSpec,
     Source,
     Spec,
-    TrainerArgs,
     UnknownNameError,
     describe,
     pick,

@@ -187,7 +187,7 @@ def is_current(
     settle: Callable[[CellSpec], CellSpec] = lambda cell: cell,
 ) -> bool:
     """Whether a table, as it is specified now, would run this very cell; arguments as above."""
-    if result.row not in runnable_rows(spec) or result.budget not in spec.budgets:
+    if result.row not in runnable_rows(spec) or not spec.has_budget(result.budget):
         return False
     planned = resolve_cell(
         spec,

@@ -323,7 +323,8 @@ class Method(pl.LightningModule):
     supervised anchors have a reason to. ``sees`` says whether its batches hold ``image`` or
     ``clip``. ``pairs`` is for methods that cannot learn but from two warped views of a picture.
     ``draws`` is how many frames of each clip, drawn at random by the datamodule, its
-    training batches hold; 0 for clips as the dataset shows them.
+    training batches hold; 0 for clips as the dataset shows them. ``uncompiled`` names parts that
+    ``torch.compile`` has to leave alone: it takes no second derivative.
     """
 
     learns_from: ClassVar[frozenset[str]] = frozenset()
@@ -331,6 +332,7 @@ class Method(pl.LightningModule):
     sees: ClassVar[Unit] = "pictures"
     pairs: ClassVar[bool] = False
     draws: int = 0
+    uncompiled: ClassVar[frozenset[str]] = frozenset()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Loss terms of one batch; ``loss`` is what is minimised, the rest is logged.

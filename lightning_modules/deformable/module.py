@@ -204,6 +204,8 @@ class AdversarialDeformableGenerator(FieldMixin, AdversarialLearner):
         seed: of codes and noise.
     """
 
+    uncompiled = frozenset({"discriminator"})  # its penalty is on a gradient
+
     def __init__(
         self,
         image_size: int = 256,

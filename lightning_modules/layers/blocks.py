@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +28,22 @@ def normalisation(kind: Norm, channels: int) -> nn.Module:
         g for g in (8, 4, 2, 1) if channels % g == 0 and channels // g >= min(4, channels)
     )
     return nn.GroupNorm(groups, channels)
+
+
+def repeat_border(x: Tensor, width: int) -> Tensor:
+    """Replication padding: (B, C, H, W) -> (B, C, H + 2 width, W + 2 width)."""
+    if not torch.compiler.is_compiling():
+        return F.pad(x, (width,) * 4, mode="replicate")
+    # The same in parts: torch 2.14's CPU compiler refuses the gradient of the above, which comes
+    # with channels innermost where it expects them outermost.
+    for dim in (2, 3):
+        size = [-1] * 4
+        size[dim] = width
+        last = x.shape[dim] - 1
+        x = torch.cat(
+            [x.narrow(dim, 0, 1).expand(size), x, x.narrow(dim, last, 1).expand(size)], dim
+        )
+    return x
 
 
 class ConvBlock(nn.Module):
@@ -65,16 +82,25 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
-        x = F.pad(x, (self.pad,) * 4, mode="replicate") if self.pad else x
+        x = repeat_border(x, self.pad) if self.pad else x
         x = F.leaky_relu(self.norm(self.conv(x)), self.slope, inplace=True)
         if self.upsample:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return x
 
 
+class _BorderedConv(nn.Conv2d):
+    """A convolution over pictures whose border is repeated, so that they keep their size."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        width = self.kernel_size[0] // 2
+        wide = repeat_border(input, width) if width else input
+        return F.conv2d(wide, self.weight, self.bias)
+
+
 def conv_head(inputs: int, outputs: int, kernel: int = 1) -> nn.Conv2d:
     """A convolution with bias: the last layer of an encoder or decoder."""
-    conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="replicate")
+    conv = _BorderedConv(inputs, outputs, kernel)
     nn.init.normal_(conv.weight, std=_CONV_STD)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
@@ -92,7 +118,7 @@ class BinomialFilter(nn.Module):
         channels = image.shape[1]
         side = image.new_tensor([0.25, 0.5, 0.25])
         kernel = (side[:, None] * side).expand(channels, 1, 3, 3)
-        return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
+        return F.conv2d(repeat_border(image, 1), kernel, groups=channels)
 
 
 def painting_head(inputs: int, square: int = 1, kernel: int = 1) -> nn.Sequential:

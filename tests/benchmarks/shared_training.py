@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints
+from benchmarks.acceleration import PLAIN
 from benchmarks.build import build_method
 from benchmarks.ranks import World, averaged, is_leader
 from benchmarks.specs import load_spec, resolve_cell
@@ -128,7 +129,7 @@ def cell_of(method):
     )
 
 
-def train(method_id, folder, world, resume=None):
+def train(method_id, folder, world, resume=None, faster=PLAIN, precision="32-true"):
     """Two epochs with the callbacks of a cell; gives losses, gradients and weights.
 
     Args:
@@ -136,9 +137,12 @@ def train(method_id, folder, world, resume=None):
         folder: gets the checkpoints of both epochs.
         world: this process's.
         resume: how many processes left the checkpoint of the first epoch to go on from.
+        faster: how its networks are run.
+        precision: of the Trainer.
     """
     cell = cell_of(method_id)
     method = build_method(cell)
+    faster.apply(method)
     pairs = method.pairs or method_id in NEEDS_PAIRS
     size = cell.data["image_size"]
     channels = 1 if cell.args.get("image_channels") == 1 else 3
@@ -156,7 +160,7 @@ def train(method_id, folder, world, resume=None):
     saved = folder / f"{name}.ckpt"
     callbacks.append(checkpoints.ResumeCheckpoint(saved, "0", {}, every_seconds=0))
     trainer = make_trainer(
-        {"max_epochs": 2, "limit_val_batches": 0},
+        {"max_epochs": 2, "limit_val_batches": 0, "precision": precision},
         device=device,
         world=world,
         callbacks=callbacks,

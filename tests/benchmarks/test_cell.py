@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from benchmarks import checkpoints
+from benchmarks.acceleration import Acceleration
 from benchmarks.callbacks import StopRequestedError, read_jsonl
 from benchmarks.cell import run_cell
 from benchmarks.files import digest
@@ -60,6 +61,14 @@ def test_a_finished_cell_is_not_run_again(result_and_folder):
     before = path.stat()
     assert run(cell, store.root) == result
     assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_a_cell_says_how_its_networks_were_run(result_and_folder, tiny, tmp_path):
+    plain, _, cell = result_and_folder
+    faster = run(cell, tmp_path / "faster", acceleration=Acceleration(channels_last=True))
+    assert faster.accelerated == ["channels-last"] and plain.accelerated == []
+    assert faster.cell_id == plain.cell_id
+    assert faster.metrics == pytest.approx(plain.metrics, rel=1e-4)
 
 
 def test_the_number_is_a_function_of_the_seed(result_and_folder, tiny, tmp_path):

@@ -253,6 +253,7 @@ def test_the_command_can_be_typed(tiny):
         "cell 'my spec.yaml' good --seed 3 --budget smoke --source standin --data-root /d "
         "--results r --device cuda --threads 4"
     )
+    assert "--compile" in cell_command(cell, slot, root=None, flags=["compile"], **options)
 
 
 LIGHT_RUNNER = """

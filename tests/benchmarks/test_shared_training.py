@@ -9,7 +9,6 @@ from tests.benchmarks import shared_training as shared
 from tests.test_house import build
 
 NAMES = sorted(shared.ROWS)
-RESUMED = ("deformable", "dlp", "mocogan", "vae")
 
 
 def test_every_method_that_can_be_shared_is_tried():
@@ -27,7 +26,7 @@ def trained(tmp_path_factory):
         folder,
         {
             size: [
-                (f"{name}-{size}-from-{begun}", name, begun) for name in RESUMED for begun in (1, 2)
+                (f"{name}-{size}-from-{begun}", name, begun) for name in NAMES for begun in (1, 2)
             ]
             for size in (1, 2)
         },
@@ -47,7 +46,7 @@ def test_two_processes_are_one(trained, name):
     assert two["losses"] == pytest.approx(one["losses"], rel=1e-3)
 
 
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_resumed_run_is_the_run_it_resumes(trained, name, size):
     whole = shared.read(trained, f"{name}-{size}")
@@ -57,7 +56,7 @@ def test_a_resumed_run_is_the_run_it_resumes(trained, name, size):
         assert torch.equal(same["weights"][key], value), key
 
 
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("size", "begun"), [(1, 2), (2, 1)])
 def test_a_run_goes_on_with_another_number_of_processes(trained, name, size, begun):
     whole = shared.read(trained, f"{name}-1")
