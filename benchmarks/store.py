@@ -9,6 +9,7 @@
     RESULTS/slurm/                           scripts of job arrays, see engines.slurm
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
+    RESULTS/kept/cells/                      cells in git, see keeping; a results folder by itself
 """
 
 from __future__ import annotations
@@ -81,6 +82,10 @@ class Store:
     def baseline_path(self, table: str, budget: str, source: Source) -> Path:
         """The numbers that the gate compares with."""
         return self.root / "baselines" / f"{table}-{budget}-{source}.json"
+
+    def kept(self) -> Store:
+        """The cells that are in git, a results folder by itself."""
+        return Store(self.root / "kept")
 
     def write(self, result: CellResult) -> Path:
         """Write a cell, whole or not at all."""
