@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.build import settle_as
+from benchmarks.cell_files import ResultError, encode, read_cell
 from benchmarks.schema import CellResult, Spec
 from benchmarks.specs import load_spec, table_ids
-from benchmarks.store import FINISHED, ResultError, Store, is_current, read_cell
+from benchmarks.store import FINISHED, Store, is_current
 from benchmarks.summaries import Group, group_of, one_group, split
 from benchmarks.table_data import TableData, build_table
 from benchmarks.tables import contents, write_tables
@@ -175,7 +176,7 @@ def _unfit(cell: CellResult) -> str:
     for place, words in _strings(cell.model_dump(exclude={"reason"})):
         if PATH.search(words):
             return f"names a folder of this machine, {place}: {words}"
-    size = len(cell.model_dump_json(indent=2))
+    size = len(encode(cell))
     return f"has {size} bytes, {LARGEST} are the most" if size > LARGEST else ""
 
 

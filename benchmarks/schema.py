@@ -38,7 +38,7 @@ numbers, source and seed are fields of the cell itself."""
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class ProtocolRef(_Model):
@@ -362,7 +362,7 @@ class CellResult(_Model):
         peak_memory_mib: of the process, and of the accelerator where that is more.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     cell_id: str = Field(pattern=r"^[0-9a-f]{16}$")
     table: str
     row: str

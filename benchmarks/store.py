@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from benchmarks.files import digest, write_atomically
-from benchmarks.schema import CellResult, CellSpec, Source, Spec, describe
+from benchmarks.cell_files import ResultError, encode, read_cell
+from benchmarks.files import write_atomically
+from benchmarks.schema import CellResult, CellSpec, Source, Spec
 from benchmarks.specs import resolve_cell, runnable_rows
 from benchmarks.trainings import training_id
 
@@ -34,10 +33,6 @@ FINISHED = frozenset({"ok", "n/a"})
 
 AFRESH = "train-afresh"
 """File of a run folder that says that no other cell's training will do."""
-
-
-class ResultError(ValueError):
-    """A cell's file is damaged, or two cells contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +83,13 @@ class Store:
         return Store(self.root / "kept")
 
     def write(self, result: CellResult) -> Path:
-        """Write a cell, whole or not at all."""
+        """Write a cell, whole or not at all.
+
+        Raises:
+            ResultError: its schema does not allow it.
+        """
         path = self.cell_path(result.table, result.cell_id)
-        write_atomically(path, result.model_dump_json(indent=2) + "\n")
+        write_atomically(path, encode(result))
         return path
 
     def read(self, table: str, cell_id: str) -> CellResult | None:
@@ -203,23 +202,3 @@ def is_current(
         data_fingerprint=fingerprint or result.data_fingerprint,
     )
     return settle(planned).cell_id == result.cell_id
-
-
-def read_cell(path: Path) -> CellResult:
-    """Read and check a cell's file.
-
-    Raises:
-        ResultError: the file is damaged, or its id is not the hash of its configuration.
-    """
-    try:
-        result = CellResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ResultError(
-            f"{path}: {describe(error)}; delete it and run the table again"
-        ) from error
-    if digest(result.config) != result.cell_id or path.stem != result.cell_id:
-        raise ResultError(
-            f"{path}: its id is not the hash of its configuration (edited by hand?); "
-            "delete it and run the table again"
-        )
-    return result

@@ -4,9 +4,10 @@ import yaml
 from benchmarks import environment
 from benchmarks.build import settle, settle_as
 from benchmarks.cell import run_cell
+from benchmarks.cell_files import ResultError
 from benchmarks.keeping import LARGEST, PATH, keep, kept_tables, rendered, without_paths
 from benchmarks.specs import load_spec, resolve_cell
-from benchmarks.store import ResultError, Store
+from benchmarks.store import Store
 from benchmarks.summaries import MixedCellsError
 from tests.benchmarks.made_cells import SPEC, make_cell, make_row, make_spec
 
