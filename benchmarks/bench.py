@@ -146,7 +146,7 @@ def bench(
             reporter.note(str(stopped))
             return EXIT_INTERRUPTED
     # Not only the rows of this run: a table must not shrink because one row was run again.
-    results = _current(choice, spec)
+    results = current_cells(choice, spec)
     text = _write_and_print(choice, spec, results)
     if wandb != "off":
         tracking.log_tables(results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def bench(
 def table(choice: Choice) -> int:
     """Make a table again from the cells that are there, and print it."""
     spec = load_spec(choice.table)
-    _write_and_print(choice, spec, _current(choice, spec))
+    _write_and_print(choice, spec, current_cells(choice, spec))
     return 0
 
 
@@ -176,7 +176,7 @@ def check(choice: Choice, baselines: Path | None, junit: Path | None = None) -> 
     from benchmarks import gate
 
     spec = load_spec(choice.table)
-    report = gate.check(spec, _current(choice, spec), _baseline(choice, spec, baselines))
+    report = gate.check(spec, current_cells(choice, spec), _baseline(choice, spec, baselines))
     for text in (report.text, *gate.publish(report, junit=junit)):
         choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
     return report.exit_code
@@ -188,7 +188,7 @@ def accept(choice: Choice, baselines: Path | None, reason: str) -> int:
 
     spec = load_spec(choice.table)
     path = _baseline(choice, spec, baselines)
-    accepted = gate.accept(spec, _current(choice, spec), path, reason)
+    accepted = gate.accept(spec, current_cells(choice, spec), path, reason)
     choice.out.print(accepted.text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
@@ -314,7 +314,7 @@ def _slots(devices: str, cells: int) -> list[Slot]:
     )
 
 
-def _current(choice: Choice, spec: Spec) -> list[CellResult]:
+def current_cells(choice: Choice, spec: Spec) -> list[CellResult]:
     """The cells that fit the specification and the data; what else stands there is said aloud."""
     known = choice.data.source == "standin" or choice.data.root is not None
     spec.budget(choice.budget)

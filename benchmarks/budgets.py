@@ -19,7 +19,7 @@ numbers, source and seed are fields of the cell itself."""
 class Model(BaseModel):
     """Base of what is read from files: nothing unknown, nothing changed afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class TrainerArgs(Model):

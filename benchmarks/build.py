@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.callbacks import seed_all
@@ -104,8 +104,36 @@ def settle(cell: CellSpec) -> CellSpec:
     """
     if cell.base_cell is not None:
         cell = built_on(cell, settle(cell.base_cell))
+    return cell.model_copy(update={"args": _resolved(cell)})
+
+
+def settle_as(measured: Mapping[str, Any]) -> Callable[[CellSpec], CellSpec]:
+    """As `settle`, but what hangs on the machine is taken from a cell that was measured elsewhere.
+
+    Whether such a cell is still the one a table would run must not hang on this machine's files.
+
+    Args:
+        measured: the `CellSpec.config` of that cell.
+    """
+
+    def settled(cell: CellSpec) -> CellSpec:
+        if cell.base_cell is not None:
+            base = settle_as(measured.get("base") or {})(cell.base_cell)
+            cell = built_on(cell, base)
+        theirs = measured.get("args", {})
+        args = {
+            name: theirs.get(name, value) if cell.args.get(name) != value else value
+            for name, value in _resolved(cell).items()
+        }
+        return cell.model_copy(update={"args": args})
+
+    return settled
+
+
+def _resolved(cell: CellSpec) -> dict[str, Any]:
     resolve = getattr(methods.load(cell.method), "resolve_arguments", None)
-    return cell if resolve is None else cell.model_copy(update={"args": resolve(cell.args)})
+    args: dict[str, Any] = cell.args if resolve is None else resolve(cell.args)
+    return args
 
 
 def check_arguments(place: str, cls: type, arguments: Mapping[str, Any]) -> None:

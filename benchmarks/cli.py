@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import cli_looking
+from benchmarks import cli_looking, cli_results
 from benchmarks.cli_options import (
     RESULTS,
     AddressOption,
@@ -55,6 +55,7 @@ app.add_typer(data_app, name="data")
 app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
 app.command()(cli_looking.studio)
 app.command()(cli_looking.report)
+app.command()(cli_results.keep)
 
 DEBUG_VARIABLE = "WHATWHERE_DEBUG"
 

@@ -279,7 +279,7 @@ class CellResult(Model):
         accelerated: ways in which its networks were run that change rounding alone.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     cell_id: str = Field(pattern=r"^[0-9a-f]{16}$")
     table: str
     row: str

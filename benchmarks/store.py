@@ -9,6 +9,7 @@
     RESULTS/slurm/                           scripts of job arrays, see engines.slurm
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
+    RESULTS/kept/cells/                      cells in git, see keeping; a results folder by itself
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from benchmarks.files import digest, write_atomically
-from benchmarks.schema import CellResult, CellSpec, Source, Spec, describe
+from benchmarks.cell_files import ResultError, encode, read_cell
+from benchmarks.files import write_atomically
+from benchmarks.schema import CellResult, CellSpec, Source, Spec
 from benchmarks.specs import resolve_cell, runnable_rows
 from benchmarks.trainings import training_id
 
@@ -33,10 +33,6 @@ FINISHED = frozenset({"ok", "n/a"})
 
 AFRESH = "train-afresh"
 """File of a run folder that says that no other cell's training will do."""
-
-
-class ResultError(ValueError):
-    """A cell's file is damaged, or two cells contradict each other."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +78,18 @@ class Store:
         """The numbers that the gate compares with."""
         return self.root / "baselines" / f"{table}-{budget}-{source}.json"
 
+    def kept(self) -> Store:
+        """The cells that are in git, a results folder by itself."""
+        return Store(self.root / "kept")
+
     def write(self, result: CellResult) -> Path:
-        """Write a cell, whole or not at all."""
+        """Write a cell, whole or not at all.
+
+        Raises:
+            ResultError: its schema does not allow it.
+        """
         path = self.cell_path(result.table, result.cell_id)
-        write_atomically(path, result.model_dump_json(indent=2) + "\n")
+        write_atomically(path, encode(result))
         return path
 
     def read(self, table: str, cell_id: str) -> CellResult | None:
@@ -198,23 +202,3 @@ def is_current(
         data_fingerprint=fingerprint or result.data_fingerprint,
     )
     return settle(planned).cell_id == result.cell_id
-
-
-def read_cell(path: Path) -> CellResult:
-    """Read and check a cell's file.
-
-    Raises:
-        ResultError: the file is damaged, or its id is not the hash of its configuration.
-    """
-    try:
-        result = CellResult.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ResultError(
-            f"{path}: {describe(error)}; delete it and run the table again"
-        ) from error
-    if digest(result.config) != result.cell_id or path.stem != result.cell_id:
-        raise ResultError(
-            f"{path}: its id is not the hash of its configuration (edited by hand?); "
-            "delete it and run the table again"
-        )
-    return result

@@ -111,17 +111,19 @@ def build_table(spec: Spec, cells: Sequence[CellResult]) -> TableData:
         )
         for row in spec.rows
     )
+    # Rows and seeds in order: a table must not hang on the order in which files were read.
+    ordered = tuple(cell for row in rows for cell in row.cells)
     return TableData(
         spec=spec,
         group=group,
-        cells=tuple(cell for row in rows for cell in row.cells),
+        cells=ordered,
         columns=columns,
         rows=rows,
         best={info.id: _best(info, rows) for info in columns},
         seeds=tuple(sorted({cell.seed for cell in cells})),
-        commits=tuple(commits(cells)),
+        commits=tuple(commits(ordered)),
         # Cells that failed early have not counted their pictures.
-        counts=next((cell.data_counts for cell in cells if cell.data_counts), {}),
+        counts=next((cell.data_counts for cell in ordered if cell.data_counts), {}),
         decompositions=tuple(decompose(spec, cells)),
         upsets=tuple(upsets(spec, cells)),
         verdicts=tuple(evaluate_claims(spec, cells)),

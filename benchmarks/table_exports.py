@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from dataclasses import asdict
 from typing import Any, Final
 
+from benchmarks.cell_files import encode
 from benchmarks.claims import ClaimVerdict
 from benchmarks.metrics import METRICS, MetricInfo
 from benchmarks.rankings import RankingVerdict
@@ -98,7 +98,7 @@ def to_json(data: TableData) -> str:
         "controls_ahead": [asdict(item) for item in data.upsets],
         "claims": [_json_claim(item) for item in data.verdicts],
         **({"rankings": [_json_ranking(item) for item in data.rankings]} if data.rankings else {}),
-        "cells": [_finite(cell.model_dump(mode="json")) for cell in data.cells],
+        "cells": [json.loads(encode(cell)) for cell in data.cells],
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -137,14 +137,3 @@ def _json_claim(item: ClaimVerdict) -> dict[str, Any]:
 def _json_ranking(item: RankingVerdict) -> dict[str, Any]:
     fields = {name: value for name, value in vars(item).items() if name != "ranking"}
     return {**item.ranking.model_dump(mode="json"), **fields}
-
-
-def _finite(value: Any) -> Any:
-    """The same with numbers that JSON has no form for as words."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value

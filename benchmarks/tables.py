@@ -49,12 +49,16 @@ def write_tables(spec: Spec, cells: Sequence[CellResult], out_dir: Path) -> dict
         OSError: a file cannot be written.
     """
     data = build_table(spec, cells)
-    contents = {fmt: _write(data, fmt) for fmt in FORMATS}
     paths: dict[str, Path] = {}
-    for fmt, content in contents.items():
+    for fmt, content in contents(data).items():
         paths[fmt] = Path(out_dir) / f"{data.group.file_stem}.{fmt}"
         write_atomically(paths[fmt], content)
     return paths
+
+
+def contents(data: TableData) -> dict[Format, str]:
+    """A table in every format."""
+    return {fmt: _write(data, fmt) for fmt in FORMATS}
 
 
 def _write(data: TableData, fmt: str) -> str:

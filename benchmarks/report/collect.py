@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.build import settle
+from benchmarks.cell_files import ResultError, read_cell
 from benchmarks.schema import CellResult, Source, Spec
 from benchmarks.specs import load_spec, table_ids
-from benchmarks.store import ResultError, Store, is_current, read_cell
+from benchmarks.store import Store, is_current
 from benchmarks.summaries import Group, MixedCellsError, split
 from benchmarks.table_data import TableData, build_table
 

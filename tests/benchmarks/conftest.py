@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,20 @@ def tiny(monkeypatch, tiny_spec_path):
     make.spec = spec
     make.path = tiny_spec_path
     return make
+
+
+@pytest.fixture
+def command(tiny, monkeypatch, capsys):
+    """Run ``whatwhere ...`` in this process: exit code, output, errors."""
+
+    from benchmarks import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["whatwhere", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, said.err
+
+    run.table = str(tiny.path)
+    return run

@@ -15,22 +15,6 @@ from benchmarks.specs import load_spec
 from benchmarks.store import Store
 from tests.benchmarks import tiny_protocol
 
-
-@pytest.fixture
-def command(tiny, monkeypatch, capsys):
-    """Run ``whatwhere ...`` in this process: exit code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["whatwhere", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    run.table = str(tiny.path)
-    return run
-
-
 SMOKE = ("--budget", "smoke")
 
 

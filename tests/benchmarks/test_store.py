@@ -1,7 +1,8 @@
 import pytest
 
+from benchmarks.cell_files import ResultError
 from benchmarks.schema import CellResult
-from benchmarks.store import ResultError, Store
+from benchmarks.store import Store
 
 MADE = {"commit": "c", "dirty": False, "device": "cpu", "started": "now", "wall_seconds": 1.0}
 
