@@ -144,13 +144,13 @@ def decompose(
 def upsets(spec: Spec, cells: Sequence[CellResult]) -> list[Upset]:
     """Every control that is ahead of a trained method in a column: news, not embarrassment.
 
-    Columns of leaks are left out: who knows nothing leaks nothing.
+    Columns of leaks are left out, for who knows nothing leaks nothing, and what only describes.
     """
     rows = by_row(spec, cells)
     controls = [row for row in spec.rows if is_control(row)]
     methods = [row for row in spec.rows if row.method is not None and not is_control(row)]
     found = []
-    for metric in (column for column in spec.columns if not METRICS[column].leak):
+    for metric in (key for key in spec.columns if METRICS[key].judged and not METRICS[key].leak):
         for control in controls:
             theirs = sample(control.id, rows[control.id], metric)
             beaten: list[str] = []

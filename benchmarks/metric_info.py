@@ -24,6 +24,7 @@ class MetricInfo:
         gated: whether the gate watches it. Costs are not: they depend on the machine.
         leak: whether it tells what should not be known, so that who knows nothing has the best of
             it: a control's win is no news then.
+        judged: whether one value of it is better than another; what only describes has no best.
     """
 
     id: str
@@ -36,10 +37,13 @@ class MetricInfo:
     abs_tol: float = 0.0
     gated: bool = True
     leak: bool = False
+    judged: bool = True
 
     @property
     def arrow(self) -> str:
-        """The direction of progress as a sign."""
+        """The direction of progress as a sign; none where there is no progress."""
+        if not self.judged:
+            return ""
         return "↓" if self.better == "lower" else "↑"
 
     def worse_by(self, old: float, new: float) -> float:

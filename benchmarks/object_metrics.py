@@ -79,6 +79,7 @@ def _points() -> list[MetricInfo]:
             2,
             "Particles that lie in an object's box, mean over objects; 1 were enough.",
             gated=False,
+            judged=False,
         ),
     ]
 
@@ -117,6 +118,7 @@ def _certainty() -> list[MetricInfo]:
             2,
             "Mean log-variance of positions over the validation split; asks no label.",
             gated=False,
+            judged=False,
         ),
     ]
 

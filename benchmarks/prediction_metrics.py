@@ -24,7 +24,7 @@ def prediction_metrics() -> list[MetricInfo]:
                 f"enc. {h}",
                 f"Distance of a particle to itself as encoded from the true frame, {h} frames on.",
             ),
-            _distance(f"line_h{h}", f"line {h}", f"Distance {_LINE}, {h} frames on.", gated=False),
+            _distance(f"line_h{h}", f"line {h}", f"Distance {_LINE}, {h} frames on.", judged=False),
             _picture(f"psnr_h{h}", f"PSNR {h}", "dB", 2, f"Of the picture, {h} frames on.", 0.2),
             _picture(f"ssim_h{h}", f"SSIM {h}", "", 3, f"Of the picture, {h} frames on.", 0.01),
         ]
@@ -34,8 +34,8 @@ def prediction_metrics() -> list[MetricInfo]:
         *found,
         _distance("pos_before", "before", f"Distance {_OBJECTS}; {before}."),
         _distance("pos_after", "after", f"Distance {_OBJECTS}; {after}."),
-        _distance("line_before", "line before", f"Distance {_LINE}; {before}.", gated=False),
-        _distance("line_after", "line after", f"Distance {_LINE}; {after}.", gated=False),
+        _distance("line_before", "line before", f"Distance {_LINE}; {before}.", judged=False),
+        _distance("line_after", "line after", f"Distance {_LINE}; {after}.", judged=False),
         accuracy(
             "objects_matched",
             "matched",
@@ -48,7 +48,7 @@ def prediction_metrics() -> list[MetricInfo]:
     ]
 
 
-def _distance(metric: str, label: str, description: str, *, gated: bool = True) -> MetricInfo:
+def _distance(metric: str, label: str, description: str, *, judged: bool = True) -> MetricInfo:
     return MetricInfo(
         metric,
         label,
@@ -58,7 +58,8 @@ def _distance(metric: str, label: str, description: str, *, gated: bool = True) 
         f"{description} In % of the picture's side.",
         0.05,
         0.2,
-        gated,
+        gated=judged,
+        judged=judged,
     )
 
 

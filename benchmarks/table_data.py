@@ -134,13 +134,13 @@ def build_table(spec: Spec, cells: Sequence[CellResult]) -> TableData:
 def _best(info: MetricInfo, rows: Sequence[TableRow]) -> frozenset[str]:
     """Rows with the best mean; a row some of whose seeds failed is not among them.
 
-    Nor is a control where less is told by who knows less.
+    Nor is a control where less is told by who knows less, nor any where a number only describes.
     """
     means = {
         item.row.id: item.samples[info.id].mean
         for item in rows
         if item.samples[info.id].values and not item.samples[info.id].problems
-        if not (info.leak and item.control)
+        if info.judged and not (info.leak and item.control)
     }
     if not means:
         return frozenset()

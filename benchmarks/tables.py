@@ -91,7 +91,7 @@ def document(data: TableData) -> list[Block]:
     header: list[Text] = [text("row")]
     for info in data.columns:
         unit = f", {info.unit}" if info.unit else ""
-        header.append(text(f"{info.label}{unit} {info.arrow}"))
+        header.append(text(f"{info.label}{unit} {info.arrow}".rstrip()))
         if data.has_published(info.id):
             header.append(text("published"))
     lines = [_line(data, item, notes) for item in data.rows]

@@ -47,7 +47,7 @@ def plots(data: TableData, scales: Mapping[str, Scale | None]) -> list[dict[str,
             {
                 "label": info.label,
                 "unit": info.unit,
-                "direction": f"{info.arrow} {better}",
+                "direction": f"{info.arrow} {better}" if info.judged else "",
                 "description": info.description,
                 "rows": shown,
                 "axis": axis(info, scale),
