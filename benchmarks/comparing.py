@@ -13,15 +13,17 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.build import settle_as
 from benchmarks.cell_files import read_cell
 from benchmarks.comparison import TableComparison, compare_tables
 from benchmarks.files import write_json
 from benchmarks.schema import CellResult, Source, Spec
 from benchmarks.specs import load_spec, table_ids
-from benchmarks.summaries import Group, split
+from benchmarks.store import is_current
+from benchmarks.summaries import Group, config_id, split
 
 
 @dataclass(frozen=True)
@@ -110,24 +112,62 @@ def compare_sides(
 Cells = dict[Group, list[CellResult]]
 
 
+def unknown_tables(before: Side, after: Side) -> list[str]:
+    """Ids that both sides have cells of and that are none of the suite's."""
+    return sorted((before.cells.keys() & after.cells.keys()) - set(table_ids()))
+
+
 def _compare(spec: Spec, stem: str, before: Cells, after: Cells) -> TableComparison:
     """One table; where a side has cells of several data, those of the data that both have."""
+    rows = {row.id for row in spec.rows if row.method is not None}
+    notes: list[str] = []
+    parted: list[Cells] = []
+    for side in (before, after):
+        parted.append({})
+        for group, cells in side.items():
+            chosen = _chosen(spec, [cell for cell in cells if cell.row in rows])
+            if chosen:
+                parted[-1][group] = chosen
+            notes += [
+                f"{cell.row}, seed {cell.seed}, {cell.cell_id}: left out, "
+                + ("of other settings" if cell.row in rows else "no longer a row of the table")
+                for cell in cells
+                if cell not in chosen
+            ]
+    found = _of_known_rows(spec, stem, *parted)
+    return replace(found, notes=(*found.notes, *dict.fromkeys(notes)))
+
+
+def _chosen(spec: Spec, cells: Sequence[CellResult]) -> list[CellResult]:
+    """Of every row one setting's cells: of several, those that the table would run now."""
+    found = []
+    for row in dict.fromkeys(cell.row for cell in cells):
+        those = [cell for cell in cells if cell.row == row]
+        if len({config_id(cell) for cell in those}) > 1:
+            now = [cell for cell in those if is_current(spec, cell, settle=settle_as(cell.config))]
+            those = now or those  # none of them: what does not compare is refused later
+        found += those
+    return found
+
+
+def _of_known_rows(spec: Spec, stem: str, before: Cells, after: Cells) -> TableComparison:
+    if not before or not after:
+        return TableComparison(stem, ("a side has no cell of a row that the table still has",))
     shared = [group for group in before if group in after]
-    if shared or (len(before) == 1 and len(after) == 1):
-        old, new = (shared[0], shared[0]) if shared else (next(iter(before)), next(iter(after)))
-        return compare_tables(spec, before[old], after[new])
-    return TableComparison(
-        stem, ("a side has cells of several data or protocols, none of which the other has",)
-    )
+    if len(shared) > 1 or (not shared and max(len(before), len(after)) > 1):
+        return TableComparison(
+            stem, ("a side has cells of several data or protocols; keep a results folder of each",)
+        )
+    old, new = shared * 2 if shared else (next(iter(before)), next(iter(after)))
+    return compare_tables(spec, before[old], after[new])
 
 
 def _by_file(spec: Spec, side: Side, budget: str | None, source: Source | None) -> dict[str, Cells]:
-    """File stem of a table -> groups with their cells, of rows that the table still has."""
-    rows = {row.id for row in spec.rows if row.method is not None}
+    """File stem of a table -> groups with their cells."""
     cells = [
         cell
         for cell in side.cells.get(spec.table, [])
-        if cell.row in rows and budget in (None, cell.budget) and source in (None, cell.source)
+        if budget in (None, cell.budget) and source in (None, cell.source)
     ]
     found: dict[str, Cells] = {}
     for group, those in split(cells).items():

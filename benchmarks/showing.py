@@ -12,7 +12,7 @@ from rich.console import Console
 from benchmarks import comparison_report
 from benchmarks.bench import Choice, current_cells
 from benchmarks.cell_files import SCHEMA_FILE
-from benchmarks.comparing import compare_sides, read_side
+from benchmarks.comparing import compare_sides, read_side, unknown_tables
 from benchmarks.files import write_atomically
 from benchmarks.gate_output import add_to_summary
 from benchmarks.keeping import keep as keep_cells
@@ -118,6 +118,12 @@ def compare(
         0 nothing got worse, 1 something did, 2 not comparable.
     """
     before, after = (read_side(name, results) for name in names)
+    if not tables:
+        others = unknown_tables(before, after)
+        _say(
+            Console(stderr=True),
+            [f"table '{name}' is none of the suite's: --table its YAML file" for name in others],
+        )
     found = compare_sides(before, after, tables, budget=budget, source=source)
     words = comparison_report.to_markdown(before.words, after.words, found)
     if json is not None:

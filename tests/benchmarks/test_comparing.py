@@ -147,6 +147,36 @@ def test_what_is_neither_folder_nor_revision_is_said(repository, tmp_path):
         read_side("main", repository)
 
 
+def test_rows_that_left_the_table_are_named(tmp_path, spec_path):
+    first, *others = SPEC["rows"]
+    renamed = make_spec(rows=[first | {"id": "old-good"}, *others])
+    made = [*cells(), *make_row(renamed, "old-good", [5.0])]
+    old, new = folder(tmp_path / "old", made), folder(tmp_path / "new", cells())
+    (found,) = compare_sides(*(read_side(side, tmp_path) for side in (old, new)), [spec_path])
+    (note,) = found.notes
+    assert note.startswith("old-good, seed 0, ") and note.endswith("no longer a row of the table")
+    assert found.exit_code == 0
+    alone = folder(tmp_path / "alone", make_row(renamed, "old-good", [5.0]))
+    (found,) = compare_sides(*(read_side(side, tmp_path) for side in (alone, new)), [spec_path])
+    assert found.exit_code == 2 and "no cell of a row that the table still has" in found.errors[0]
+
+
+def test_of_a_folder_with_old_settings_too_the_present_ones_are_taken(tmp_path, spec_path):
+    first, *others = SPEC["rows"]
+    changed = make_spec(rows=[first | {"args": {"n_keypoints": 25}}, *others])
+    stale = make_row(changed, "good", [9.0, 9.1, 9.2])
+    old, new = folder(tmp_path / "old", [*cells(), *stale]), folder(tmp_path / "new", cells())
+    (found,) = compare_sides(*(read_side(side, tmp_path) for side in (old, new)), [spec_path])
+    assert {item.outcome for item in found.metrics} == {"equal"}
+    assert sorted(found.notes) == sorted(
+        f"good, seed {cell.seed}, {cell.cell_id}: left out, of other settings" for cell in stale
+    )
+    # Settings of another revision alone are compared, and said.
+    alone = folder(tmp_path / "alone", stale)
+    (found,) = compare_sides(*(read_side(side, tmp_path) for side in (alone, new)), [spec_path])
+    assert found.notes[0] == "good: other settings, args.n_keypoints 25 -> 30"
+
+
 def test_the_command(command, tmp_path, spec_path):
     old, new = folder(tmp_path / "old", cells()), folder(tmp_path / "new", cells(2.0))
     code, out, _ = command("compare", old, new, "--table", spec_path)
@@ -154,3 +184,5 @@ def test_the_command(command, tmp_path, spec_path):
     assert command("compare", old, old, "--table", spec_path)[0] == 0
     code, _, err = command("compare", old, "nowhere", "--table", spec_path)
     assert code == 2 and "'nowhere' is neither a results folder" in err.replace("\n", " ")
+    code, _, err = command("compare", old, new)
+    assert code == 2 and "table 'made' is none of the suite's: --table its YAML file" in err
