@@ -89,7 +89,8 @@ def _section(data: TableData, results: Store, place: Path) -> list[Block]:
     columns = main_columns(data)
     header = [text("row"), text("seeds")]
     header += [
-        text(f"{info.label}{', ' if info.unit else ''}{info.unit} {info.arrow}") for info in columns
+        text(f"{info.label}{', ' if info.unit else ''}{info.unit} {info.arrow}".rstrip())
+        for info in columns
     ]
     lines = [
         [

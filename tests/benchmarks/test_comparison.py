@@ -10,6 +10,7 @@ from scipy import stats
 from benchmarks import comparison_report
 from benchmarks.comparison import beyond_noise, compare_tables, margins
 from benchmarks.gate import effective_std
+from benchmarks.metrics import METRICS
 from benchmarks.statistics import difference_p, visible_difference
 from benchmarks.summaries import MixedCellsError, by_row
 from tests.benchmarks.made_cells import claim, make_cell, make_row, make_spec
@@ -104,6 +105,11 @@ def test_what_does_not_compare_exits_2():
     assert said.startswith("protocol_version is 1 before and 2 after")
     with pytest.raises(MixedCellsError, match="two cells of seed 0"):
         compare_tables(spec, old, [*old, old[0]])
+
+
+def test_what_is_compared_has_a_better_and_a_worse():
+    # Gate and comparison look at gated metrics alone; what only describes is none of them.
+    assert [info.id for info in METRICS.values() if info.gated and not info.judged] == []
 
 
 def test_rows_and_settings_that_differ_are_said():
