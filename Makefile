@@ -35,7 +35,7 @@ BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES) $(FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench-% table-% check-% accept-% report smoke browser test lint format types perf clean
+.PHONY: help install bench-% table-% check-% accept-% keep-% tables report smoke browser test lint format types perf clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,12 @@ report: $(STAMP) ## Write a page of all results to look at, results/report.html
 
 accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..."
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"
+
+keep-%: $(STAMP) ## Put a table's finished cells into git: make keep-mafl
+	@$(BIN)/whatwhere keep $* $(COMMON) $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
+
+tables: $(STAMP) ## Write the tables of all kept cells, and docs/leaderboard.md
+	@$(BIN)/whatwhere leaderboard
 
 smoke: $(STAMP) ## Run every table that has a smoke baseline, and check it against that
 	@set -e; for table in $(TABLES); do \

@@ -25,6 +25,7 @@ from benchmarks.engines.choose import EngineChoice, make_engine
 from benchmarks.engines.interface import EXIT_STOPPED
 from benchmarks.engines.process import CELL_ID_VARIABLE, RUNNER_PID_VARIABLE
 from benchmarks.files import write_json
+from benchmarks.gate_output import Outputs
 from benchmarks.plan import DataChoice, plan
 from benchmarks.runner import Runner, RunnerStoppedError, cell_command
 from benchmarks.schema import CellResult, CellSpec, Spec
@@ -162,24 +163,32 @@ def table(choice: Choice) -> int:
     return 0
 
 
-def check(choice: Choice, baselines: Path | None, junit: Path | None = None) -> int:
-    """Compare a table's cells with the accepted ones.
+def check(choices: Sequence[Choice], baselines: Path | None, outputs: Outputs) -> int:
+    """Compare tables' cells with the accepted ones.
 
     Args:
-        choice: the table.
+        choices: the tables, one or more.
         baselines: folder of accepted numbers; None for the one in the results folder.
-        junit: where to write JUnit XML, if anywhere.
+        outputs: files for continuous integration.
 
     Returns:
-        0 fine, 1 a metric got worse, 2 not comparable.
+        0 fine, 1 a metric got worse, 2 not comparable; the worst of all tables.
     """
     from benchmarks import gate
 
-    spec = load_spec(choice.table)
-    report = gate.check(spec, current_cells(choice, spec), _baseline(choice, spec, baselines))
-    for text in (report.text, *gate.publish(report, junit=junit)):
-        choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
-    return report.exit_code
+    reports = []
+    for choice in choices:
+        spec = load_spec(choice.table)
+        path = _baseline(choice, spec, baselines)
+        try:
+            report = gate.check(spec, current_cells(choice, spec), path)
+        except ValueError as error:  # one table without cells must not hide what others say
+            report = gate.GateReport(path.stem, (str(error),))
+        reports.append(report)
+        choice.out.print(report.text, markup=False, highlight=False, soft_wrap=True)
+    for line in gate.publish(reports, outputs):
+        choices[0].out.print(line, markup=False, highlight=False, soft_wrap=True)
+    return gate.exit_code(reports)
 
 
 def accept(choice: Choice, baselines: Path | None, reason: str) -> int:

@@ -140,7 +140,7 @@ MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _
 
 @cache
 def _validate() -> Callable[[Any], Any]:
-    # Compiled to plain Python once, 50 ms: thousands of cells are read in a second.
+    # Compiled to plain Python once: a cell is then read in half a millisecond, all checks included.
     schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     found: Callable[[Any], Any] = fastjsonschema.compile(schema)
     return found

@@ -28,6 +28,9 @@ from benchmarks.cli_options import (
     DevicesOption,
     EngineNames,
     EngineOption,
+    JsonOption,
+    JunitOption,
+    MarkdownOption,
     NodesOption,
     ResultsOption,
     RootOption,
@@ -35,6 +38,7 @@ from benchmarks.cli_options import (
     SourceName,
     SourceOption,
     TableArgument,
+    TablesArgument,
     WaitOption,
     Wandb,
     WandbOption,
@@ -55,7 +59,8 @@ app.add_typer(data_app, name="data")
 app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
 app.command()(cli_looking.studio)
 app.command()(cli_looking.report)
-app.command()(cli_results.keep)
+for of_results in ("compare", "keep", "leaderboard", "schema"):
+    app.command()(getattr(cli_results, of_results))
 
 DEBUG_VARIABLE = "WHATWHERE_DEBUG"
 
@@ -132,20 +137,23 @@ def table_command(
 
 @app.command()
 def check(
-    table: TableArgument,
+    tables: TablesArgument,
     budget: BudgetOption = "quick",
     source: SourceOption = SourceName.standin,
     data_root: RootOption = None,
     cache_dir: CacheOption = None,
     results: ResultsOption = RESULTS,
     baselines: BaselinesOption = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here, too.")] = None,
+    junit: JunitOption = None,
+    json: JsonOption = None,
+    markdown: MarkdownOption = None,
 ) -> None:
     """Compare with the accepted numbers: exit 0 fine, 1 worse, 2 not comparable."""
     from benchmarks import bench as work
+    from benchmarks.gate_output import Outputs
 
-    choice = _choice(table, budget, source, data_root, cache_dir, results)
-    _exit(work.check(choice, baselines, junit))
+    choices = [_choice(table, budget, source, data_root, cache_dir, results) for table in tables]
+    _exit(work.check(choices, baselines, Outputs(junit, json, markdown)))
 
 
 @app.command()

@@ -33,6 +33,14 @@ class EngineNames(StrEnum):
 
 
 TableArgument = Annotated[str, typer.Argument(help="A table's id, or the path of its YAML.")]
+TablesArgument = Annotated[
+    list[str], typer.Argument(help="Tables' ids, or paths of their YAML; one or more.")
+]
+JunitOption = Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML here, too.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write JSON here, too.")]
+MarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", help="Write Markdown here, too, to be a comment.")
+]
 BudgetOption = Annotated[
     str, typer.Option("--budget", help="smoke, quick or full; quick-bf16 in mixed precision.")
 ]

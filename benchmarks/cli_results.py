@@ -11,6 +11,8 @@ from benchmarks.cli_options import (
     RESULTS,
     BudgetOption,
     CacheOption,
+    JsonOption,
+    MarkdownOption,
     ResultsOption,
     RootOption,
     SourceName,
@@ -42,3 +44,68 @@ def keep(
 
     data = DataChoice(source.value, data_root, cache_dir)
     raise typer.Exit(work.keep(Choice(table, budget, data, results), into))
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="A results folder, or a revision: main, v1.0.")],
+    after: Annotated[str, typer.Argument(help="Another.")],
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="Only this table, id or YAML file; again for more."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Only cells of this budget.")
+    ] = None,
+    source: Annotated[
+        SourceName | None, typer.Option("--source", help="Only cells of this source.")
+    ] = None,
+    results: Annotated[
+        Path, typer.Option("--results", help="Where revisions have their results folder.")
+    ] = RESULTS,
+    json: JsonOption = None,
+    markdown: MarkdownOption = None,
+) -> None:
+    """Compare two results folders or revisions: exit 0 nothing worse, 1 worse, 2 not comparable.
+
+    Numbers and claims, by Welch's test over the seeds. A revision is compared by its kept cells.
+    """
+    from benchmarks import showing as work
+
+    raise typer.Exit(
+        work.compare(
+            (before, after),
+            tables or [],
+            results=results,
+            budget=budget,
+            source=None if source is None else source.value,
+            json=json,
+            markdown=markdown,
+        )
+    )
+
+
+def leaderboard(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(help="YAML files of kept tables that are none of the suite's."),
+    ] = None,
+    results: ResultsOption = RESULTS,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path(
+        "docs/leaderboard.md"
+    ),
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing: exit 1 where files say something else."),
+    ] = False,
+) -> None:
+    """Write the tables of all kept cells, and one page of all tables."""
+    from benchmarks import showing as work
+
+    raise typer.Exit(work.leaderboard(tables or [], results, output, check=check))
+
+
+def schema() -> None:
+    """Print the JSON Schema of a cell's file, for whoever reads them without this suite."""
+    from benchmarks import showing as work
+
+    raise typer.Exit(work.schema())

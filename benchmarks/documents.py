@@ -13,15 +13,16 @@ from typing import Final, Literal
 
 from tabulate import tabulate
 
-Style = Literal["plain", "bold", "code", "mark"]
+Style = Literal["plain", "bold", "code", "mark", "link"]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text; ``mark`` refers to a footnote."""
+    """A piece of text; ``mark`` refers to a footnote, ``link`` to ``target``, in Markdown alone."""
 
     text: str
     style: Style = "plain"
+    target: str = ""
 
 
 Text = tuple[Span, ...]
@@ -92,6 +93,11 @@ def bold(words: str) -> Span:
 def code(words: str) -> Span:
     """An identifier."""
     return Span(words, "code")
+
+
+def link(words: str, target: str) -> Span:
+    """A link to a file or a heading; ``target`` has no spaces and no parentheses."""
+    return Span(words, "link", target)
 
 
 def mark(number: str) -> Span:
@@ -167,6 +173,8 @@ def _markdown(parts: Text) -> str:
             done.append(f"`{_one_line(part.text).replace('`', ' ').replace('|', ' ')}`")
         elif part.style == "mark":
             done.append(f" [{part.text}]")
+        elif part.style == "link":
+            done.append(f"[{escape_markdown(part.text)}]({part.target})")
         else:
             done.append(escape_markdown(part.text))
     return "".join(done)

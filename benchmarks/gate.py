@@ -35,7 +35,8 @@ from benchmarks.baselines import (
     gated_samples,
     load_baseline,
 )
-from benchmarks.gate_report import ALPHA, WARN, Finding, GateReport, Outcome, publish
+from benchmarks.gate_output import Outputs, exit_code, publish
+from benchmarks.gate_report import ALPHA, WARN, Finding, GateReport, Outcome
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Spec
 from benchmarks.statistics import Array, holm, prediction_p, visible_shift
@@ -56,9 +57,11 @@ __all__ = [
     "Finding",
     "GateReport",
     "Outcome",
+    "Outputs",
     "accept",
     "check",
     "effective_std",
+    "exit_code",
     "judge",
     "load_baseline",
     "publish",

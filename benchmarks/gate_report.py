@@ -1,19 +1,15 @@
-"""What the gate says, for people (Markdown), for GitHub (annotations, summary) and as JUnit XML."""
+"""What the gate says of a table: every number compared, the verdict, and the words for people."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
-from xml.etree import ElementTree
 
 from tabulate import tabulate
 
 from benchmarks.baselines import MetricBaseline, Tier
 from benchmarks.documents import escape_markdown
-from benchmarks.files import write_atomically
 from benchmarks.metrics import METRICS
 from benchmarks.summaries import Sample
 
@@ -90,13 +86,19 @@ class GateReport:
     @property
     def text(self) -> str:
         """The report as Markdown."""
-        heading = f"## Gate {self.name}: {self._headline()}"
-        parts = [heading]
+        return self._markdown(self.findings)
+
+    @property
+    def summary(self) -> str:
+        """As `text`, but what passed is counted only: a comment on a change has to be short."""
+        return self._markdown([item for item in self.findings if item.outcome != "pass"])
+
+    def _markdown(self, shown: Sequence[Finding]) -> str:
+        parts = [f"## Gate {self.name}: {self._headline()}"]
         if self.errors:
             parts.append("\n".join(f"- {_escape(words)}" for words in self.errors))
-        if self.findings:
-            parts.append(_table(self.findings))
-            parts.append(_how_to_read(self.tier))
+        if shown:
+            parts += [_table(shown), _how_to_read(self.tier)]
         if self.notes:
             parts.append("\n".join(f"- {_escape(words)}" for words in self.notes))
         return "\n\n".join(parts)
@@ -119,77 +121,9 @@ class GateReport:
         return ", ".join([verdict, *counts, f"{len(self.findings)} compared"])
 
 
-def publish(
-    report: GateReport, environ: Mapping[str, str] = os.environ, junit: Path | None = None
-) -> list[str]:
-    """Hand a report to continuous integration.
-
-    Under GitHub Actions (``GITHUB_ACTIONS=true``) the report is added to the job's summary.
-
-    Args:
-        report: what the gate says.
-        environ: environment variables.
-        junit: where to write JUnit XML, if anywhere: a regression is a failure, what does not
-            compare an error.
-
-    Returns:
-        Lines to print, annotations that GitHub shows beside the change; none elsewhere.
-    """
-    if junit is not None:
-        write_atomically(junit, to_junit(report))
-    if environ.get("GITHUB_ACTIONS") != "true":
-        return []
-    summary = environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        with Path(summary).open("a", encoding="utf-8") as stream:
-            stream.write(f"{report.text}\n")
-    lines = [_annotation("error", f"gate {report.name}", words) for words in report.errors]
-    for item in report.findings:
-        level = {"regression": "error", "warning": "warning"}.get(item.outcome)
-        if level is not None:
-            title = f"{report.name} {item.row} {item.metric}"
-            lines.append(_annotation(level, title, item.sentence))
-    return lines
-
-
-def to_junit(report: GateReport) -> str:
-    """The report as JUnit XML, a test case a metric."""
-    suite = ElementTree.Element(
-        "testsuite",
-        name=f"gate {report.name}",
-        tests=str(len(report.findings) + len(report.errors)),
-        failures=str(report.count("regression")),
-        errors=str(len(report.errors)),
-    )
-    for words in report.errors:
-        case = ElementTree.SubElement(suite, "testcase", classname=report.name, name="comparable")
-        ElementTree.SubElement(case, "error", message=_printable(words))
-    for item in report.findings:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=f"{report.name}.{item.row}", name=item.metric
-        )
-        if item.outcome == "regression":
-            ElementTree.SubElement(case, "failure", message=item.sentence)
-        else:
-            ElementTree.SubElement(case, "system-out").text = f"{item.outcome}: {item.sentence}"
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def _annotation(level: str, title: str, words: str) -> str:
-    message = words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    for sign, escaped in (("%", "%25"), ("\n", "%0A"), (":", "%3A"), (",", "%2C")):
-        title = title.replace(sign, escaped)
-    return f"::{level} title={title}::{message}"
-
-
 def _escape(words: str) -> str:
     """As `escape_markdown`, but commands to type stay code."""
     return escape_markdown(words).replace("\\`", "`")
-
-
-def _printable(words: str) -> str:
-    """Without control characters, which XML has no form for."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in words)
 
 
 def _table(findings: Sequence[Finding]) -> str:

@@ -144,8 +144,13 @@ def _entry(found: Sample, info: MetricInfo, best: bool, notes: _Notes) -> Text:
     if found.state == "n/a" and found.measured:
         words = "the method gives no such number"
     why = [notes.mark(words)] if words else []
+    return (*shown_value(found, info, best), *why)
+
+
+def shown_value(found: Sample, info: MetricInfo, best: bool) -> Text:
+    """A number with its noise, bold where it is the best; a dash or a state where there is none."""
     if not found.values:
-        return text("—" if found.state == "n/a" else found.state, *why)
+        return text("—" if found.state == "n/a" else found.state)
     mean = info.format(found.mean)
     shown = [bold(mean) if best else Span(mean)]
     if found.std is not None:
@@ -153,7 +158,7 @@ def _entry(found: Sample, info: MetricInfo, best: bool, notes: _Notes) -> Text:
     elif found.interval is not None:
         low, high = found.interval
         shown.append(Span(f" ({info.format(low)}, {info.format(high)})"))
-    return (*shown, *why)
+    return tuple(shown)
 
 
 def _how_to_read(data: TableData) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import tomllib
 from pathlib import Path
 
 import fastjsonschema
@@ -18,6 +19,7 @@ from benchmarks.cell_files import (
 )
 from benchmarks.schema import CellResult, CellSpec
 from tests.benchmarks.made_cells import make_cell, make_spec
+from tests.plugins import ROOT
 
 GOLDENS = Path(__file__).parent / "goldens" / "cells"
 SCHEMA = json.loads(SCHEMA_FILE.read_text())
@@ -57,6 +59,14 @@ def test_the_schema_is_one_by_itself():
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
     for key, value in SCHEMA["properties"].items():
         assert {"type", "enum", "const", "$ref"} & value.keys(), key
+
+
+def test_the_schema_is_printed_and_shipped(command):
+    code, out, _ = command("schema")
+    assert code == 0 and json.loads(out) == SCHEMA
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = project["tool"]["setuptools"]["package-data"]["benchmarks"]
+    assert SCHEMA_FILE.name in shipped
 
 
 def test_a_cell_comes_back_as_it_was(cell, tmp_path):
@@ -167,7 +177,7 @@ def test_thousands_of_cells_are_read_in_seconds(cell, tmp_path):
 
 
 def test_kept_cells_in_git_keep_to_the_schema():
-    paths = sorted((Path(__file__).parents[2] / "results" / "kept" / "cells").glob("*/*.json"))
+    paths = sorted((ROOT / "results" / "kept" / "cells").glob("*/*.json"))
     assert len(paths) > 100
     for path in paths:
         content = json.loads(path.read_text())

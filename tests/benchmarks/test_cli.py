@@ -132,9 +132,16 @@ def test_accept_and_check_a_metric_made_worse_on_purpose(command, tiny, tmp_path
     assert code == 0 and "first numbers" in out
     assert (tmp_path / "baselines" / "tiny-smoke-standin.json").exists()
     assert command("check", *options, *before)[0] == 0
-    code, out, _ = command("check", *options, *after, "--junit", tmp_path / "gate.xml")
+    files = {kind: tmp_path / f"gate.{kind}" for kind in ("junit", "json", "markdown")}
+    given = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    code, out, _ = command("check", *options, *after, *given)
     assert code == 1 and "WORSE" in out
-    assert "<failure" in (tmp_path / "gate.xml").read_text()
+    assert "<failure" in files["junit"].read_text()
+    assert json.loads(files["json"].read_text())["exit_code"] == 1
+    assert "WORSE" in files["markdown"].read_text()
+    # Of several tables the worst decides, and one without cells hides nothing of the others.
+    code, out, _ = command("check", command.table, *options, *after)
+    assert code == 2 and "WORSE" in out and "NOT COMPARABLE" in out
     # A dirty tree vouches for nothing.
     monkeypatch.setattr(environment, "commit_and_dirty", lambda: ("a" * 40, True))
     command("cell", path, "good", *SMOKE, "--seed", "1", *after)

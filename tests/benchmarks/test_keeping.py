@@ -9,6 +9,7 @@ from benchmarks.keeping import LARGEST, PATH, keep, kept_tables, rendered, witho
 from benchmarks.specs import load_spec, resolve_cell
 from benchmarks.store import Store
 from benchmarks.summaries import MixedCellsError
+from benchmarks.trainings import built_on
 from tests.benchmarks.made_cells import SPEC, make_cell, make_row, make_spec
 
 OLD = "f" * 16
@@ -168,6 +169,21 @@ def test_what_hangs_on_a_machine_is_taken_from_the_cell():
     # What hangs on no machine is the table's own.
     odd = here.model_copy(update={"args": here.args | {"n_keypoints": 7}})
     assert settle_as(odd.config())(planned).args["n_keypoints"] == 30
+
+
+def test_nor_does_what_a_row_starts_from():
+    spec = load_spec("video-prediction")
+    (row, *_) = (row.id for row in spec.rows if row.starts_from is not None)
+    planned = resolve_cell(
+        spec, row, seed=0, budget="full", source="real", data_fingerprint="0" * 16
+    )
+    assert planned.base_cell.args["reconstruction"] == "vgg_or_mse"
+    for there in ("vgg", "mse"):
+        args = planned.base_cell.args | {"reconstruction": there}
+        elsewhere = built_on(planned, planned.base_cell.model_copy(update={"args": args}))
+        found = settle_as(elsewhere.config())(planned)
+        assert found.cell_id == elsewhere.cell_id
+        assert found.args["encoder_args"]["reconstruction"] == there
 
 
 def test_the_command_keeps_what_a_table_has(command, tiny, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The view protocol: eq. 21 by hand, what each number sees, and who cannot be scored."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -34,6 +36,22 @@ def test_version_one_is_equation_21():
     # -v / 15 against v / |v|: |v|^2 / 15 / |v| = |v| / 15 = sqrt(2250) / 15.
     assert strength[2] == pytest.approx(2250**0.5 / 15, rel=0.02)
     assert strength.argmax() == 2
+
+
+GOLDEN = {
+    "view_where_max": 3.110740,
+    "view_where_r2": 0.9962688,
+    "view_what_max": 0.3405900,
+    "view_what_r2": -0.000554620,
+    "view_ratio": 9.133385,
+}
+
+
+def test_version_one_gives_these_numbers_of_committed_codes():
+    path = Path(__file__).parents[1] / "goldens" / "predictions" / "views.npz"
+    with np.load(path, allow_pickle=False) as kept:
+        found = Encoded(*(kept[name].astype(float) for name in Encoded._fields))
+    assert score(found).metrics == pytest.approx(GOLDEN, rel=1e-5, abs=1e-7)
 
 
 def test_the_numbers_tell_where_from_what():
