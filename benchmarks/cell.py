@@ -213,14 +213,16 @@ class Attempt:
             self.ending.deadline += time.monotonic() - begun_at
         self.costs.base_commits = [*attempt.costs.base_commits, *attempt.costs.commits]
 
-    def weights(self, root: str | None, cache_dir: str | None) -> dict[str, Tensor]:
+    def weights(
+        self, root: str | None, cache_dir: str | None, logger: Any = None
+    ) -> dict[str, Tensor]:
         """What training gives, as far as it is still to be done; nothing is scored or written."""
         try:
             modules = self._prepared(root, cache_dir)
             method = build_method(self.cell)
             self._start(method, root, cache_dir)
             if self.cell.fit:
-                self._train(method, modules, None, False)
+                self._train(method, modules, logger, False)
             return {name: value.cpu() for name, value in method.state_dict().items()}
         except (cb.CellTimeoutError, cb.StopRequestedError):
             raise
