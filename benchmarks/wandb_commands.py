@@ -6,6 +6,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,28 +44,19 @@ def setup(choice: Choice, where: str, *, dry_run: bool, output: Path | None) -> 
     spec = load_spec(choice.table)
     project = Project.parse(where)
     cells = _measured(choice, spec)
-    folders = [choice.store.run_folder(cell.cell_id) for cell in cells]
-    board = plan_dashboard(
-        spec,
-        budget=choice.budget,
-        source=choice.data.source,
-        cells=cells,
-        media=media_in(folders),
+    here = media_in(choice.store.run_folder(cell.cell_id) for cell in cells)
+    plan = partial(
+        plan_dashboard, spec, budget=choice.budget, source=choice.data.source, cells=cells
     )
-    if not dry_run:
-        with connected(project) as (api, owned):
-            project = owned
-            board = plan_dashboard(
-                spec,
-                budget=choice.budget,
-                source=choice.data.source,
-                cells=cells,
-                media=media_in(folders) | boards.media_of(board, api, owned),
-            )
-            for address in boards.save(board, api, owned):
-                choice.out.print(address, markup=False, highlight=False, soft_wrap=True)
+    board = plan(media=here)
+    if dry_run:
+        said = [describe(board)]
     else:
-        choice.out.print(describe(board), markup=False, highlight=False, soft_wrap=True)
+        with connected(project) as (api, project):
+            board = plan(media=here | boards.media_of(board, api, project))
+            said = list(boards.save(board, api, project))
+    for line in said:
+        choice.out.print(line, markup=False, highlight=False, soft_wrap=True)
     if output is not None:
         write_json(output, boards.as_json(board, project))
         choice.console.print(str(output), markup=False, highlight=False, soft_wrap=True)

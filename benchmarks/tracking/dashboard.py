@@ -16,7 +16,6 @@ from typing import Final, Literal
 from benchmarks import tables
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Row, Source, Spec
-from benchmarks.table_data import build_table
 from benchmarks.tracking.cells import CELL_JOB
 from benchmarks.tracking.tables import PAPER_JOB, PUBLISHED
 
@@ -198,11 +197,6 @@ def describe(dashboard: Dashboard) -> str:
         lines.append(f"{section.name}:")
         lines += [f"  {panel.kind}: {panel.title} {list(panel.keys)}" for panel in section.panels]
     return "\n".join(lines)
-
-
-def facts(spec: Spec, cells: Sequence[CellResult]) -> str:
-    """One line that says what the numbers are of; empty where nothing is measured."""
-    return build_table(spec, cells).facts() if cells else ""
 
 
 def _conditions(dashboard: Dashboard) -> str:

@@ -31,7 +31,9 @@ LOGGED: Final = ("val/", "train/")
 RATE: Final = "learning_rate"
 """What is searched where nothing is said, a factor of ten to both sides."""
 
-TAKEN: Final = frozenset({*CellSpec.model_fields, "cell_id", "commit", "dirty", "versions"})
+TAKEN: Final = frozenset(
+    {*CellSpec.model_fields, "cell_id", "commit", "dirty", "versions", "changes", "hyperparameters"}
+)
 """Names that a run's configuration uses for other things."""
 
 

@@ -209,16 +209,20 @@ def test_what_is_measured_here_stays_unless_told(server, command, tmp_path):
     assert store.read("made", ours.cell_id) == theirs
 
 
-def test_no_project_and_no_account_are_said_clearly(server, command, monkeypatch, tmp_path):
+def test_a_project_that_is_not_there_is_said(server, command, tmp_path):
     code, out, err = command("wandb", "setup", "mafl", "--project", "nowhere")
     assert (code, out) == (2, "")
     assert "there is no W&B project ada/nowhere that you may see" in err
     code, _, err = command("wandb", "pull", "--project", "nowhere", "--results", tmp_path)
     assert code == 2 and "no W&B project ada/nowhere" in err and "`wandb sync` sends" in err
-    wbauth.unauthenticate_session(update_settings=False)
+
+
+def test_without_an_account_it_is_said_what_to_do(server, command, monkeypatch, tmp_path):
     monkeypatch.delenv("WANDB_API_KEY")
-    code, _, err = command("wandb", "setup", "mafl")
-    assert code == 2 and "run `wandb login` once" in err
+    for arguments in (("setup", "mafl"), ("pull", "--results", tmp_path)):
+        code, _, err = command("wandb", *arguments)
+        assert code == 2 and "run `wandb login` once" in err
+    assert server.asked == []
 
 
 def test_a_dry_run_asks_nobody(server, command, tmp_path):

@@ -14,8 +14,9 @@ from urllib.parse import quote, unquote
 
 ENTITY = "ada"
 KEY = "f" * 40
-REFUSED = {"CreateArtifact"}
-"""Artifacts: a table is one too, beside the run's file, and the client goes on without."""
+REFUSED = {"CreateArtifact", "OrganizationCoreWeaveOrganizationID"}
+"""What the client goes on without: artifacts (a table is one too, beside the run's file), and
+what its agent asks for itself."""
 OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)")
 PAGE = 2
 """Runs of a page, whatever the client asks for: every project has several."""
