@@ -96,9 +96,8 @@ def run_cell(
             return finished
         group = group or Group(World(), device.startswith("cuda"))
         with alone_in_training(cell, store), closing(group):
-            means = Means(
-                store, torch.device(device), stop, save_every_seconds, group, acceleration
-            )
+            place = torch.device(device)
+            means = Means(store, place, stop, save_every_seconds, group, acceleration)
             return Attempt(cell, means).run(root, cache_dir, wandb, progress_bar)
 
 
@@ -130,9 +129,8 @@ class Attempt:
         self.clock = Clock(self.costs, path)
         minutes = cell.timeout_minutes
         deadline = None if minutes is None else self.clock.began + 60 * minutes
-        self.ending = cb.StopCallback(
-            self.stop, deadline, f"{minutes:g} minutes" if minutes else ""
-        )
+        allowed = f"{minutes:g} minutes" if minutes else ""
+        self.ending = cb.StopCallback(self.stop, deadline, allowed)
         self.computing = False
         self.epochs = self.steps = 0
         self.world_size = 1

@@ -16,7 +16,8 @@ import torch
 from filelock import FileLock
 
 from benchmarks import callbacks as cb
-from benchmarks.cell import Attempt
+from benchmarks.acceleration import PLAIN
+from benchmarks.cell import Attempt, Means
 from benchmarks.ranks import Group, World
 from benchmarks.schema import CellSpec
 from benchmarks.store import Store
@@ -71,9 +72,9 @@ def run_trial(
         exit_code = 1
         try:
             with alone_in_training(cell, store), closing(group):
-                attempt = Attempt(
-                    cell, store, torch.device(device), stop, save_every_seconds, group
-                )
+                place = torch.device(device)
+                means = Means(store, place, stop, save_every_seconds, group, PLAIN)
+                attempt = Attempt(cell, means)
                 curves = attempt.stages[-1].metrics
                 _show(logger, curves)
                 attempt.weights(root, cache_dir, logger)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import wandb
 
 from benchmarks import environment
+from benchmarks.cell_files import encode
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, CellSpec
 from benchmarks.tracking.session import STEP, Mode, RunLogger, commit_tags, open_run
@@ -136,5 +137,5 @@ def _keep_whole(run: wandb.Run, result: CellResult) -> None:
     # In the run's own folder: of a file elsewhere the client keeps a link, which shows whatever
     # stands there when an offline run is sent.
     path = Path(run.dir) / CELL_FILE
-    path.write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    path.write_text(encode(result), encoding="utf-8")
     run.save(str(path), base_path=run.dir, policy="now")

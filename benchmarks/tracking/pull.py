@@ -18,8 +18,9 @@ from typing import Any, Final, Literal
 import wandb
 from filelock import FileLock, Timeout
 
+from benchmarks.cell_files import ResultError, decode
 from benchmarks.schema import CellResult
-from benchmarks.store import FINISHED, ResultError, Store, parse_cell
+from benchmarks.store import FINISHED, Store
 from benchmarks.tracking.cells import CELL_FILE, CELL_JOB
 from benchmarks.tracking.project import Project, runs_of
 from benchmarks.tracking.tables import PAPER_JOB, TABLE_JOB
@@ -103,8 +104,8 @@ def _pull_run(run: Any, store: Store, overwrite: bool) -> Pulled:
         content = _content(run, place)
         if content is None:
             return Pulled(name, "unfinished", f"{run.state}, without {CELL_FILE}")
-        cell = parse_cell(content, place, _REMEDY)
-        _check(cell, run.id, place)
+        cell = decode(content, place, run.id, _REMEDY)
+        _check_numbers(cell, place)
     except ResultError as error:
         return Pulled(name, "bad", str(error))
     return _put(cell, name, store, overwrite)
@@ -128,10 +129,7 @@ def _content(run: Any, place: str) -> bytes | None:
         return path.read_bytes()
 
 
-def _check(cell: CellResult, run_id: str, place: str) -> None:
-    """What a cell has to be beside well-formed, which `parse_cell` has seen to."""
-    if cell.cell_id != run_id:
-        raise ResultError(f"{place}: is cell {cell.cell_id}, another run's; {_REMEDY}")
+def _check_numbers(cell: CellResult, place: str) -> None:
     ends = [(name, end) for name, interval in cell.intervals.items() for end in interval]
     for name, value in [*cell.metrics.items(), *ends]:
         if not math.isfinite(value):
