@@ -150,7 +150,7 @@ def bench(
     results = current_cells(choice, spec)
     text = _write_and_print(choice, spec, results)
     if wandb != "off":
-        tracking.log_tables(results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
+        tracking.log_tables(spec, results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
     for line in failed:
         choice.console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
     return EXIT_FAILED_CELLS if failed else 0

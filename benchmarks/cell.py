@@ -96,9 +96,8 @@ def run_cell(
             return finished
         group = group or Group(World(), device.startswith("cuda"))
         with alone_in_training(cell, store), closing(group):
-            means = Means(
-                store, torch.device(device), stop, save_every_seconds, group, acceleration
-            )
+            place = torch.device(device)
+            means = Means(store, place, stop, save_every_seconds, group, acceleration)
             return Attempt(cell, means).run(root, cache_dir, wandb, progress_bar)
 
 
@@ -130,9 +129,8 @@ class Attempt:
         self.clock = Clock(self.costs, path)
         minutes = cell.timeout_minutes
         deadline = None if minutes is None else self.clock.began + 60 * minutes
-        self.ending = cb.StopCallback(
-            self.stop, deadline, f"{minutes:g} minutes" if minutes else ""
-        )
+        allowed = f"{minutes:g} minutes" if minutes else ""
+        self.ending = cb.StopCallback(self.stop, deadline, allowed)
         self.computing = False
         self.epochs = self.steps = 0
         self.world_size = 1
@@ -213,14 +211,16 @@ class Attempt:
             self.ending.deadline += time.monotonic() - begun_at
         self.costs.base_commits = [*attempt.costs.base_commits, *attempt.costs.commits]
 
-    def weights(self, root: str | None, cache_dir: str | None) -> dict[str, Tensor]:
+    def weights(
+        self, root: str | None, cache_dir: str | None, logger: Any = None
+    ) -> dict[str, Tensor]:
         """What training gives, as far as it is still to be done; nothing is scored or written."""
         try:
             modules = self._prepared(root, cache_dir)
             method = build_method(self.cell)
             self._start(method, root, cache_dir)
             if self.cell.fit:
-                self._train(method, modules, None, False)
+                self._train(method, modules, logger, False)
             return {name: value.cpu() for name, value in method.state_dict().items()}
         except (cb.CellTimeoutError, cb.StopRequestedError):
             raise

@@ -57,23 +57,42 @@ def read_cell(path: Path) -> CellResult:
         ResultError: the file is damaged, of a version this code does not know, or its id is not
             the hash of its configuration.
     """
-    content = _migrated(path, _parsed(path))
+    return decode(path.read_bytes(), str(path), path.stem)
+
+
+def decode(text: bytes, place: str, cell_id: str, remedy: str = REMEDY) -> CellResult:
+    """Check the content of a cell's file, whoever wrote it.
+
+    Args:
+        text: the content.
+        place: where it is from, for errors.
+        cell_id: whose it has to be.
+        remedy: what to do about a bad one, for errors.
+
+    Raises:
+        ResultError: as for `read_cell`.
+    """
+    content = _migrated(_parsed(text, place, remedy), place, remedy)
     problem = violation(content)
     if problem:
-        raise ResultError(f"{path}: {problem} (see `whatwhere schema`); {REMEDY}")
+        raise ResultError(f"{place}: {problem} (see `whatwhere schema`); {remedy}")
     try:
         result = CellResult.model_validate(content)
     except ValidationError as error:
-        raise ResultError(f"{path}: {describe(error)}; {REMEDY}") from error
-    if digest(result.config) != result.cell_id or path.stem != result.cell_id:
+        raise ResultError(f"{place}: {describe(error)}; {remedy}") from error
+    try:
+        expected = digest(result.config)
+    except ValueError as error:  # numbers that are not finite
+        raise ResultError(f"{place}: its configuration has no hash ({error}); {remedy}") from error
+    if expected != result.cell_id or cell_id != result.cell_id:
         raise ResultError(
-            f"{path}: its id is not the hash of its configuration (edited by hand?); {REMEDY}"
+            f"{place}: its id is not the hash of its configuration (edited by hand?); {remedy}"
         )
     for key in sorted(content["config"].keys() & content.keys()):
         if content[key] != content["config"][key]:
             raise ResultError(
-                f"{path}: {key} is {content[key]}, its configuration says "
-                f"{content['config'][key]} (edited by hand?); {REMEDY}"
+                f"{place}: {key} is {content[key]}, its configuration says "
+                f"{content['config'][key]} (edited by hand?); {remedy}"
             )
     return result
 
@@ -87,7 +106,7 @@ def violation(content: Any) -> str:
     return ""
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parsed(text: bytes, place: str, remedy: str) -> dict[str, Any]:
     bare: list[str] = []
 
     def constant(name: str) -> float:
@@ -95,23 +114,23 @@ def _parsed(path: Path) -> dict[str, Any]:
         return float(name)
 
     try:
-        content = json.loads(path.read_bytes(), parse_constant=constant)
-    except ValueError as error:  # no JSON, or no UTF-8
-        raise ResultError(f"{path}: not valid JSON ({error}); {REMEDY}") from error
+        content = json.loads(text, parse_constant=constant)
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or a trap of brackets
+        raise ResultError(f"{place}: not valid JSON ({error}); {remedy}") from error
     if not isinstance(content, dict):
-        raise ResultError(f"{path}: holds no JSON object; {REMEDY}")
+        raise ResultError(f"{place}: holds no JSON object; {remedy}")
     if bare and content.get("schema_version") != 1:
-        raise ResultError(f"{path}: a bare {bare[0]} is no JSON; {REMEDY}")
+        raise ResultError(f"{place}: a bare {bare[0]} is no JSON; {remedy}")
     return content
 
 
-def _migrated(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+def _migrated(content: dict[str, Any], place: str, remedy: str) -> dict[str, Any]:
     version = content.get("schema_version")
     if type(version) is not int or not 1 <= version <= CELL_VERSION:
         newer = type(version) is int and version > CELL_VERSION
         raise ResultError(
-            f"{path}: schema_version is {version}, this code reads 1 to {CELL_VERSION}; "
-            + ("get a newer whatwhere" if newer else REMEDY)
+            f"{place}: schema_version is {version}, this code reads 1 to {CELL_VERSION}; "
+            + ("get a newer whatwhere" if newer else remedy)
         )
     for old in range(version, CELL_VERSION):
         content = MIGRATIONS[old](content) | {"schema_version": old + 1}

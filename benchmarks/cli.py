@@ -6,14 +6,14 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import cli_looking, cli_results
+from benchmarks import cli_looking, cli_results, cli_wandb
 from benchmarks.cli_options import (
     RESULTS,
     AddressOption,
@@ -42,10 +42,8 @@ from benchmarks.cli_options import (
     WaitOption,
     Wandb,
     WandbOption,
+    choice_of,
 )
-
-if TYPE_CHECKING:
-    from benchmarks.bench import Choice
 
 app = typer.Typer(
     help="Methods that learn, without labels, to tell where things are from what they look like: "
@@ -56,6 +54,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="The user's own copies of datasets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(cli_wandb.app, name="wandb")
 app.command(help=cli_looking.EDIT_HELP)(cli_looking.edit)
 app.command()(cli_looking.studio)
 app.command()(cli_looking.report)
@@ -105,7 +104,7 @@ def bench(
 
     _exit(
         work.bench(
-            _choice(table, budget, source, data_root, cache_dir, results),
+            choice_of(table, budget, source, data_root, cache_dir, results),
             rows=parse_rows(rows),
             seeds=parse_seeds(seeds),
             devices=devices,
@@ -132,7 +131,7 @@ def table_command(
     """Make a table again from the cells that are there, and print it."""
     from benchmarks import bench as work
 
-    _exit(work.table(_choice(table, budget, source, data_root, cache_dir, results)))
+    _exit(work.table(choice_of(table, budget, source, data_root, cache_dir, results)))
 
 
 @app.command()
@@ -152,7 +151,7 @@ def check(
     from benchmarks import bench as work
     from benchmarks.gate_output import Outputs
 
-    choices = [_choice(table, budget, source, data_root, cache_dir, results) for table in tables]
+    choices = [choice_of(table, budget, source, data_root, cache_dir, results) for table in tables]
     _exit(work.check(choices, baselines, Outputs(junit, json, markdown)))
 
 
@@ -170,7 +169,7 @@ def accept(
     """Make the present numbers the accepted ones."""
     from benchmarks import bench as work
 
-    choice = _choice(table, budget, source, data_root, cache_dir, results)
+    choice = choice_of(table, budget, source, data_root, cache_dir, results)
     _exit(work.accept(choice, baselines, reason))
 
 
@@ -203,7 +202,7 @@ def cell(
     from benchmarks import bench as work
     from benchmarks.acceleration import Acceleration
 
-    choice = _choice(table, budget, source, data_root, cache_dir, results)
+    choice = choice_of(table, budget, source, data_root, cache_dir, results)
     _exit(
         work.cell(
             choice,
@@ -363,28 +362,6 @@ def main() -> None:
         console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         console.print(f"({DEBUG_VARIABLE}=1 shows where it comes from)", style="dim")
         sys.exit(2)
-
-
-def _choice(
-    table: str,
-    budget: str,
-    source: SourceName,
-    data_root: Path | None,
-    cache_dir: Path | None,
-    results: Path,
-) -> Choice:
-    # Imported late, as in every command: torch takes seconds, `--help` must not.
-    from benchmarks.bench import Choice
-    from benchmarks.plan import DataChoice
-
-    if source is SourceName.real and data_root is None:
-        raise ValueError("source real needs your copy of the data: --data-root FOLDER")
-    return Choice(
-        table=table,
-        budget=budget,
-        data=DataChoice(source.value, data_root, cache_dir),
-        results=results,
-    )
 
 
 def _exit(code: int) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Choice
 
 
 class SourceName(StrEnum):
@@ -92,3 +95,32 @@ ChannelsLastOption = Annotated[
     bool, typer.Option("--channels-last", help="Keep channels innermost in memory.")
 ]
 RESULTS = Path("results")
+
+
+def choice_of(
+    table: str,
+    budget: str,
+    source: SourceName,
+    data_root: Path | None,
+    cache_dir: Path | None,
+    results: Path,
+    *,
+    needs_data: bool = True,
+) -> Choice:
+    """What a command's options say; ``needs_data`` is for commands that read pictures.
+
+    Raises:
+        ValueError: real data, without its folder.
+    """
+    # Imported late, as in every command: torch takes seconds, `--help` must not.
+    from benchmarks.bench import Choice
+    from benchmarks.plan import DataChoice
+
+    if needs_data and source is SourceName.real and data_root is None:
+        raise ValueError("source real needs your copy of the data: --data-root FOLDER")
+    return Choice(
+        table=table,
+        budget=budget,
+        data=DataChoice(source.value, data_root, cache_dir),
+        results=results,
+    )

@@ -1,7 +1,7 @@
 """Every metric the suite knows: name, unit, direction, decimals and practical tolerance.
 
 The one place for them. Tables take label, unit and decimals from here, the gate direction and
-tolerance, W&B the direction; protocols and specs only name ids.
+tolerance, W&B's dashboard label and direction; protocols and specs only name ids.
 """
 
 from __future__ import annotations

@@ -281,12 +281,12 @@ class CellResult(Model):
 
     schema_version: Literal[2] = 2
     cell_id: str = Field(pattern=r"^[0-9a-f]{16}$")
-    table: str
-    row: str
+    table: Identifier
+    row: Identifier
     method: str
     dataset: str
     seed: Seed
-    budget: str
+    budget: Identifier
     source: Source
     protocol: str
     protocol_version: int

@@ -71,7 +71,7 @@ def _read(path: Path, borrowers: tuple[Path, ...]) -> Spec:
     if path.resolve() in borrowers:
         raise SpecError(f"{path}: takes from a table that takes from this one")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not valid YAML: {error}") from error
 
@@ -87,6 +87,15 @@ def _read(path: Path, borrowers: tuple[Path, ...]) -> Spec:
         raise SpecError(f"{path}: {error}") from error
     _check_metrics(spec, path)
     return spec
+
+
+def read_yaml(text: str) -> Any:
+    """Parse YAML as tables are written: ``2e-4`` is a number, and a key twice is an error.
+
+    Raises:
+        yaml.YAMLError: it is none.
+    """
+    return yaml.load(text, Loader=_Loader)
 
 
 def check_ids(spec: Spec) -> None:

@@ -123,6 +123,7 @@ def test_cells_of_every_older_version_are_read(version):
         ({"intervals": {"nme": [1.0, 2.0, 3.0]}}, "intervals.nme must contain less than"),
         ({"wall_seconds": -1.0}, "wall_seconds must be bigger than or equal to 0"),
         ({"cell_id": "xyz"}, "cell_id must match pattern"),
+        ({"table": "../up"}, "table must match pattern"),
         ({"extra": 1}, "must not contain {'extra'} properties"),
         ({"pictures": [[0.0] * 3] * 3}, "must not contain {'pictures'} properties"),
         ({"config": {}}, "config must contain"),

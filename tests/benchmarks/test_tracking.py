@@ -9,10 +9,20 @@ import wandb
 from PIL import Image
 
 from benchmarks import tracking
-from benchmarks.offline_runs import read_offline_runs
-from benchmarks.schema import CellSpec
+from benchmarks.schema import CellResult, CellSpec
+from benchmarks.tracking.offline import read_offline_runs
 from benchmarks.video_files import write_mp4
 from lightning_modules.interface import Method
+from tests.benchmarks import made_cells
+
+SPEC = made_cells.make_spec(
+    table="mafl",
+    rows=[
+        made_cells.SPEC["rows"][0] | {"id": "dlp-k30"},
+        {"id": "pca-60", "label": "PCA", "method": "pca"},
+        made_cells.SPEC["rows"][2],
+    ],
+)
 
 
 def cell(**changes):
@@ -138,9 +148,7 @@ def test_an_offline_run_holds_everything_and_goes_on_under_its_id(tmp_path, pict
     epochs = [row for row in run.history if "val/loss" in row]
     assert [row["trainer/global_step"] for row in epochs] == [2, 5]
     assert all(np.isfinite(row["val/loss"]) for row in epochs)
-    assert run.metric_rules["val/loss"]["step_metric"] == "trainer/global_step"
-    assert run.metric_rules["test/nme"]["summary"] == {"min": True, "last": True}
-    assert run.metric_rules["test/var_error_spearman"]["summary"] == {"max": True, "last": True}
+    assert run.metric_rules["*"]["step_metric"] == "trainer/global_step"
 
     last = run.history[-1]
     expected = {"nme": 4.25, "nme_b": 3.5, "nme_low": 4.0, "nme_high": 4.5}
@@ -148,9 +156,16 @@ def test_an_offline_run_holds_everything_and_goes_on_under_its_id(tmp_path, pict
     assert last["test/var_error_spearman"] == 0.4
     assert "test/nme_b_low" not in last
     assert last["trainer/global_step"] == 6
-    assert run.summary["test/nme"] == {"min": 4.25, "last": 4.25}
+    # The last value alone: of several, the best one would be chosen on test.
+    assert run.summary["test/nme"] == 4.25
+    assert run.summary["val/loss"] == epochs[-1]["val/loss"]
     assert run.summary["status"] == "ok"
     assert run.summary["cost/train_seconds"] == 10.0
+
+    # The whole cell goes with its run.
+    assert "cell.json" in run.files
+    whole = CellResult.model_validate_json((run.folder / "files" / "cell.json").read_bytes())
+    assert whole == result(this)
 
     media = sorted(name for name in run.files if "/images/" in name)
     assert len(media) == 2
@@ -235,7 +250,7 @@ def test_the_table_is_a_run_with_every_row_metric_and_seed(tmp_path):
             update={"status": "failed", "reason": "no memory"}
         ),
     ]
-    tracking.log_tables(cells, tmp_path, "offline", markdown="| row | NME |")
+    tracking.log_tables(SPEC, cells, tmp_path, "offline", markdown="| row | NME |")
     folder = tmp_path / "runs" / "table-mafl-smoke-standin"
     [run] = read_offline_runs(folder)
     assert run.run_id == "table-mafl-smoke-standin"
@@ -252,16 +267,35 @@ def test_the_table_is_a_run_with_every_row_metric_and_seed(tmp_path):
         ["pca-60", "dlp", None, 3, None, None, None],
     ]
     assert lines[2][7] == "failed"
-    tracking.log_tables(cells, tmp_path / "off")
+    tracking.log_tables(SPEC, cells, tmp_path / "off")
     assert not (tmp_path / "off").exists()
+
+
+def test_what_papers_say_are_lines_over_all_steps(tmp_path):
+    cells = [result(cell(seed=0), steps=6), result(cell(seed=1), steps=4)]
+    tracking.log_tables(SPEC, cells, tmp_path, "offline")
+    [of_row] = read_offline_runs(tmp_path / "runs" / "paper-mafl-smoke-standin-dlp-k30")
+    [elsewhere] = read_offline_runs(tmp_path / "runs" / "paper-mafl-smoke-standin-elsewhere")
+    assert len(list((tmp_path / "runs").iterdir())) == 3  # and the table's own
+    for run, value in ((of_row, 2.5), (elsewhere, 3.0)):
+        assert run.job_type == "paper"
+        rows = [(row["trainer/global_step"], row["paper/nme"]) for row in run.history]
+        assert rows == [(0, value), (6, value)]
+        assert run.summary["paper/nme"] == value
+    assert {key: of_row.config[key] for key in ("table", "row", "method", "budget", "source")} == {
+        **{"table": "mafl", "row": "dlp-k30", "method": "dlp"},
+        **{"budget": "smoke", "source": "standin"},
+    }
+    assert elsewhere.config["method"] == "published"
+    assert elsewhere.config["published"]["nme"]["source"] == "Paper B"
 
 
 def test_cells_of_two_tables_are_refused(tmp_path):
     real = cell(source="real")
     with pytest.raises(ValueError, match=r"real.*standin"):
-        tracking.log_tables([result(cell()), result(real)], tmp_path, "offline")
+        tracking.log_tables(SPEC, [result(cell()), result(real)], tmp_path, "offline")
     with pytest.raises(ValueError, match="no cell"):
-        tracking.log_tables([], tmp_path, "offline")
+        tracking.log_tables(SPEC, [], tmp_path, "offline")
 
 
 def test_a_damaged_folder_is_named(tmp_path):

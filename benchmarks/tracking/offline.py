@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tracking import TrackingError
+from benchmarks.tracking.session import TrackingError
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class OfflineRun:
     Args:
         folder: ``.../wandb/offline-run-<date>_<time>-<id>``.
         history: the logged rows, in order.
+        metric_rules: name, or pattern, of a metric -> what was defined of it.
         files: logged media, paths below ``folder/files``.
         state: ``finished``, ``failed``, ...
     """
@@ -80,7 +81,9 @@ def _read(folder: Path) -> OfflineRun:
         exit_code=summary.get("exit_code"),
         notes=summary.get("notes", ""),
         history=[record["item"] for record in found.get("history", [])],
-        metric_rules={rule["name"]: rule for rule in found.get("metric", []) if rule.get("name")},
+        metric_rules={
+            rule.get("name") or rule["glob_name"]: rule for rule in found.get("metric", [])
+        },
         files=[item["path"] for record in found.get("files", []) for item in record["files"]],
     )
 
