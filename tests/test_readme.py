@@ -87,7 +87,7 @@ def commands(group: typer.core.TyperGroup) -> dict[str, set[str]]:
 def test_commands_targets_and_links_exist(path):
     text = path.read_text()
     known = commands(typer.main.get_command(cli.app))
-    typed = re.findall(r"whatwhere ((?:data )?[a-z]+)((?: [^\s`|)]+)*)", text)
+    typed = re.findall(r"whatwhere ((?:(?:data|wandb) )?[a-z]+)((?: [^\s`|)]+)*)", text)
     for name, rest in typed:
         if name.split()[0] not in {known_name.split()[0] for known_name in known}:
             continue  # a sentence about whatwhere
