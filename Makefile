@@ -74,8 +74,8 @@ report: $(STAMP) ## Write a page of all results to look at, results/report.html
 	@$(BIN)/whatwhere report --results $(RESULTS) -o $(RESULTS)/report.html
 
 pictures: $(STAMP) ## Take the README's pictures of the report and the studio, docs/*.png: make pictures ROW=dlp-k30
-	@cells="$(RESULTS)/cells/$(TABLE)"; for words in '"row": "$(ROW)"' '"budget": "$(BUDGET)"' '"status": "ok"'; do \
-		cells=$$(grep -rlF --include='*.json' "$$words" $$cells 2>/dev/null); \
+	@set -e; cells="$(RESULTS)/cells/$(TABLE)"; for words in '"row": "$(ROW)"' '"budget": "$(BUDGET)"' '"status": "ok"'; do \
+		cells=$$(grep -rlF --include='*.json' "$$words" $$cells 2>/dev/null || true); \
 		test -n "$$cells" || { echo "$(RESULTS)/cells/$(TABLE): no cell with $$words; measure one: make bench-$(TABLE) BUDGET=$(BUDGET) ROWS=$(ROW) SEEDS=1" >&2; exit 1; }; \
 	done; \
 	run=$(RESULTS)/runs/$$(basename "$$(echo "$$cells" | head -n 1)" .json); \

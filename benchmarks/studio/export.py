@@ -21,13 +21,14 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor
 
+from benchmarks.chosen_pictures import test_picture
 from benchmarks.code_pictures import as_batch
 from benchmarks.files import write_atomically
 from benchmarks.studio.bundle import bundled
 from benchmarks.studio.networks import Network, Networks, networks_of
 from benchmarks.studio.onnx_models import CLOSE, distance, to_onnx
 from benchmarks.studio.runtime import Runtime
-from benchmarks.studio.session import Session, picture_address
+from benchmarks.studio.session import Opened, Session, picture_address
 
 PICTURES: Final = 8
 """Test pictures that a page comes with."""
@@ -70,7 +71,7 @@ def export_page(
     networks = networks_of(session.desk)
     networks, decoder = _decoder(networks)
     shown = _pictures(session, pictures)
-    examples = [{name: codes[name] for name in networks.decoder.inputs} for _, codes in shown]
+    examples = [{name: one.codes[name] for name in networks.decoder.inputs} for one in shown]
     apart = distance(networks.decoder, decoder, examples)
     if not apart <= CLOSE:
         raise ValueError(
@@ -80,7 +81,7 @@ def export_page(
     fixed, encoder = networks.fixed, b""
     if networks.encoder is not None:
         module = networks.encoder.module
-        images = [{"image": as_batch(module, one["pixels"][None])} for one, _ in shown]
+        images = [{"image": as_batch(module, one.opened.pixels[None])} for one in shown]
         fixed, encoder, found = _encoder(networks.encoder, images)
         apart = max(apart, found)
     data = {
@@ -95,7 +96,7 @@ def export_page(
         "runtime": _compressed(runtime.wasm),
         "decoder": _compressed(decoder),
         "encoder": _compressed(encoder) if encoder else "",
-        "pictures": [_packed(one, codes) for one, codes in shown],
+        "pictures": [_packed(one) for one in shown],
     }
     content = _page(data, runtime.script).encode()
     write_atomically(output, content)
@@ -128,31 +129,41 @@ def _encoder(network: Network, images: list[dict[str, Tensor]]) -> tuple[str, by
     return "", model, apart
 
 
-def _pictures(session: Session, count: int) -> list[tuple[dict[str, Any], dict[str, Tensor]]]:
-    """The open picture and test pictures, each with its codes; the first is open at the end."""
-    first = session.picture
-    rows = range(min(count, 0 if session.tests is None else len(session.tests)))
-    taken = {} if session.tests is None else session.tests.take(list(rows))
-    own = {"name": first.name, "index": None, "pixels": first.pixels}
-    tests = [{"name": f"test picture {row}", "index": row, "pixels": taken[row]} for row in rows]
+@dataclass(frozen=True)
+class _Brought:
+    """A picture that the page comes with: its codes, and what its desk hangs on, if on it."""
+
+    opened: Opened
+    codes: dict[str, Tensor]
+    desk: dict[str, Any] | None
+
+
+def _pictures(session: Session, count: int) -> list[_Brought]:
+    """The open picture, and test pictures from the first on."""
     found = []
-    # The open one last, so that the desk is left as it was.
-    for one in [*tests, own]:
-        session.desk.open("main", one["pixels"])
-        networks = networks_of(session.desk)
-        if session.desk.kind == "manifold":
-            one["desk"] = session.desk.about()
-        found.append((one, networks.codes))
-    return [found[-1], *found[:-1]]
+    if session.tests is not None:
+        rows = list(range(min(count, len(session.tests))))
+        for row, pixels in session.tests.take(rows).items():
+            found.append(_brought(session, Opened(test_picture(row, None), row, pixels)))
+    # Last, so that the desk is left as it was.
+    return [_brought(session, session.picture), *found]
 
 
-def _packed(one: Mapping[str, Any], codes: Mapping[str, Tensor]) -> dict[str, Any]:
+def _brought(session: Session, one: Opened) -> _Brought:
+    desk = session.desk
+    desk.open("main", one.pixels)
+    return _Brought(one, networks_of(desk).codes, desk.about() if desk.kind == "manifold" else None)
+
+
+def _packed(one: _Brought) -> dict[str, Any]:
     return {
-        "name": one["name"],
-        "index": one["index"],
-        "address": picture_address(one["pixels"]),
-        "desk": one.get("desk"),
-        "codes": {name: [list(values.shape), _numbers(values)] for name, values in codes.items()},
+        "name": one.opened.name,
+        "index": one.opened.index,
+        "address": picture_address(one.opened.pixels),
+        "desk": one.desk,
+        "codes": {
+            name: [list(values.shape), _numbers(values)] for name, values in one.codes.items()
+        },
     }
 
 

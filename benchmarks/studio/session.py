@@ -12,8 +12,9 @@ import json
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from PIL import Image
@@ -32,8 +33,15 @@ FILM_SIDE = 512
 FILM_FPS = 20
 
 
-class Opened(NamedTuple):
-    """A picture that is open: its name, its number among the test pictures, (H, W, C) uint8."""
+@dataclass(frozen=True)
+class Opened:
+    """A picture that is open.
+
+    Args:
+        name: of it, for people.
+        index: its number among the test pictures; None where it is none of them.
+        pixels: (H, W, C) uint8.
+    """
 
     name: str
     index: int | None
