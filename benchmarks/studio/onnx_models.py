@@ -97,14 +97,16 @@ def distance(network: Network, model: bytes, examples: Sequence[Mapping[str, Ten
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without what the exporter tells of its steps, and of packages that it could do more with."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        log.setLevel(level)
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
 
 
 def _decompositions() -> Any:
