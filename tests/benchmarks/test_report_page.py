@@ -31,6 +31,9 @@ def results(tmp_path_factory):
     return folder / "results"
 
 
+OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
+
+
 @pytest.fixture(scope="module")
 def page(results, browser):
     """The report of them, opened from its file."""
@@ -38,6 +41,7 @@ def page(results, browser):
     assert report(["mafl"], file, results=[results]) == 0
     assert file.stat().st_size < 5_000_000
     window = Window(browser, file.as_uri())
+    window.window.evaluate(OPEN)
     yield window
     window.close()
 
@@ -49,7 +53,7 @@ IMAGES = """Promise.all([...document.querySelectorAll("main img")].map(async (im
 
 
 def test_a_report_asks_nobody_and_shows_all_its_pictures(page, results):
-    assert page.wrong == [] and len(page.asked) > 3
+    assert page.wrong == []
     others = [url for url in page.asked if not url.startswith("data:")]
     assert others == [(results / "report.html").as_uri()]
     shown = page.window.evaluate(IMAGES)
@@ -87,8 +91,7 @@ def test_a_report_is_read_on_a_phone_and_in_the_dark(page, browser):
     address = page.asked[0]
     phone = Window(browser, address, size=(390, 844), color_scheme="dark", has_touch=True)
     assert phone.fits() and max(phone.window.evaluate(BRIGHT)) < 60
-    for summary in phone.window.locator("details:not([open]) > summary").all():
-        summary.evaluate("(one) => { one.parentElement.open = true; }")
+    phone.window.evaluate(OPEN)
     assert phone.fits() and phone.wrong == []
     assert min(page.window.evaluate(BRIGHT)) > 200
     phone.close()
