@@ -80,7 +80,7 @@ pictures: $(STAMP) ## Take the README's pictures of the report and the studio, d
 	done; \
 	run=$(RESULTS)/runs/$$(basename "$$(echo "$$cells" | head -n 1)" .json); \
 	$(BIN)/whatwhere report $(TABLE) --results $(RESULTS) --budget $(BUDGET) --source standin -o $(RESULTS)/report.html --picture docs/report.png; \
-	$(BIN)/whatwhere studio $$run --index $(INDEX) --picture docs/studio.png
+	$(BIN)/whatwhere studio $$run --index $(INDEX) $(if $(CACHE),--cache-dir $(CACHE)) --picture docs/studio.png
 
 accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..."
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"
