@@ -23,6 +23,11 @@ CELL_DEVICES ?= 1
 CELL_NODES   ?= 1
 FLAGS     ?=
 
+# Of the README's pictures.
+TABLE     ?= mafl
+ROW       ?= dlp-k30
+INDEX     ?= 0
+
 # Tables whose smoke numbers have been accepted.
 TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results/baselines/*-smoke-standin.json))
 
@@ -35,7 +40,7 @@ BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES) $(FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help install bench-% table-% check-% accept-% keep-% tables report smoke browser test lint format types perf clean
+.PHONY: help install bench-% table-% check-% accept-% keep-% tables report pictures smoke browser test lint format types perf clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +72,15 @@ check-%: $(STAMP) ## Compare a table with its baseline: make check-mafl
 
 report: $(STAMP) ## Write a page of all results to look at, results/report.html
 	@$(BIN)/whatwhere report --results $(RESULTS) -o $(RESULTS)/report.html
+
+pictures: $(STAMP) ## Take the README's pictures of the report and the studio, docs/*.png: make pictures ROW=dlp-k30
+	@set -e; cells="$(RESULTS)/cells/$(TABLE)"; for words in '"row": "$(ROW)"' '"budget": "$(BUDGET)"' '"status": "ok"'; do \
+		cells=$$(grep -rlF --include='*.json' "$$words" $$cells 2>/dev/null || true); \
+		test -n "$$cells" || { echo "$(RESULTS)/cells/$(TABLE): no cell with $$words; measure one: make bench-$(TABLE) BUDGET=$(BUDGET) ROWS=$(ROW) SEEDS=1" >&2; exit 1; }; \
+	done; \
+	run=$(RESULTS)/runs/$$(basename "$$(echo "$$cells" | head -n 1)" .json); \
+	$(BIN)/whatwhere report $(TABLE) --results $(RESULTS) --budget $(BUDGET) --source standin -o $(RESULTS)/report.html --picture docs/report.png; \
+	$(BIN)/whatwhere studio $$run --index $(INDEX) $(if $(CACHE),--cache-dir $(CACHE)) --picture docs/studio.png
 
 accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..."
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"

@@ -119,10 +119,26 @@ def studio(
         Path | None,
         typer.Option("--picture", help="Only write a picture of the page (.png); by Playwright."),
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", help="Only write the page as one file that needs no server."),
+    ] = None,
+    pictures: Annotated[
+        int,
+        typer.Option(
+            "--pictures", min=0, max=64, help="Test pictures in that file, from the first on."
+        ),
+    ] = 8,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(
+            "--runtime", help="The package of ONNX Runtime Web for that file; npm fetches it else."
+        ),
+    ] = None,
 ) -> None:
     """Take hold of what a method has learned: drag particles, slide codes, in a page."""
     from benchmarks.chosen_pictures import Pictures
-    from benchmarks.studio.launch import studio as work
+    from benchmarks.studio import launch as work
 
     wanted = Pictures(
         image=image,
@@ -132,9 +148,15 @@ def studio(
         root=data_root,
         cache_dir=cache_dir,
     )
-    raise typer.Exit(
-        work(checkpoint, wanted=wanted, device=device, port=port, browser=browser, picture=picture)
+    shown = work.Shown(
+        port=port,
+        browser=browser,
+        picture=picture,
+        export=export,
+        pictures=pictures,
+        runtime=runtime,
     )
+    raise typer.Exit(work.studio(checkpoint, wanted=wanted, device=device, shown=shown))
 
 
 def report(
@@ -152,6 +174,10 @@ def report(
         SourceName | None, typer.Option("--source", help="Only cells of this source.")
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+    picture: Annotated[
+        Path | None,
+        typer.Option("--picture", help="Also write a picture of the page (.png); by Playwright."),
+    ] = None,
 ) -> None:
     """Write tables, plots, curves and pictures of results as one page that needs no network."""
     from benchmarks.reporting import report as work
@@ -163,5 +189,6 @@ def report(
             results=results or [RESULTS],
             budget=budget,
             source=None if source is None else source.value,
+            picture=picture,
         )
     )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.basis_pictures import strongest
@@ -46,6 +46,34 @@ class CodeState(BaseModel):
     what: Numbers = {}
 
 
+class PaintCodes(nn.Module):
+    """Both codes -> the picture, the canonical one, and where the field looks."""
+
+    def __init__(self, method: CodePainter) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, where: Tensor, what: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint one picture.
+
+        Args:
+            where: (1, Dg).
+            what: (1, Da).
+
+        Returns:
+            The picture and the canonical one (2, C, S, S) in [0, 1]; where the field looks at
+            `GRID` points a side, (1, 2, GRID, GRID), (x, y) in [-1, 1]; and by which share of the
+            picture's side it moves pixels on average, ().
+        """
+        made: Generated = self.method.generators(self.method.join(Codes(where, what)))
+        assert made.displacement is not None
+        grid = base_grid(*made.displacement.shape[-2:], like=made.displacement)
+        looked = grid.permute(2, 0, 1) + made.displacement
+        coarse = F.interpolate(looked, (GRID, GRID), mode="bilinear", align_corners=False)
+        pictures = torch.cat([made.picture, made.canonical]).clamp(0, 1)
+        return pictures, coarse, made.displacement.norm(dim=1).mean() / 2
+
+
 class CodeDesk:
     """Mixes, swaps and changes the two codes of a picture.
 
@@ -58,7 +86,21 @@ class CodeDesk:
 
     def __init__(self, method: CodePainter) -> None:
         self.method = method
+        self.painter = PaintCodes(method)
         self._codes: dict[Slot, Codes] = {}
+        self._image: Tensor | None = None
+
+    @property
+    def codes(self) -> Codes:
+        """Of the picture that is open: *where* (1, Dg), *what* (1, Da)."""
+        assert "main" in self._codes, "no picture is open"
+        return self._codes["main"]
+
+    @property
+    def image(self) -> Tensor:
+        """The picture that is open, (1, C, S, S) in [0, 1]."""
+        assert self._image is not None, "no picture is open"
+        return self._image
 
     @cached_property
     def order(self) -> dict[str, list[int]]:
@@ -71,7 +113,10 @@ class CodeDesk:
 
     def open(self, slot: Slot, image: Array) -> None:
         """Infer the codes of a picture; by a chain this takes seconds."""
-        self._codes[slot] = self.method.encode(as_batch(self.method, image[None]))
+        batch = as_batch(self.method, image[None])
+        self._codes[slot] = self.method.encode(batch)
+        if slot == "main":
+            self._image = batch
 
     def about(self) -> dict[str, Any]:
         """Dimensions of both codes, those that change most first, and the reach of sliders."""
@@ -86,17 +131,12 @@ class CodeDesk:
     def paint(self, state: Any) -> Painted:
         """Paint a state: the picture, the canonical one, and where the field looks."""
         codes = self._mixed(_parsed(state))
-        made: Generated = self.method.generators(self.method.join(codes))
-        assert made.displacement is not None
-        grid = base_grid(*made.displacement.shape[-2:], like=made.displacement)
-        looked = grid.permute(2, 0, 1) + made.displacement
-        coarse = F.interpolate(looked, (GRID, GRID), mode="bilinear", align_corners=False)
-        pictures = torch.cat([made.picture, made.canonical])
+        pictures, looked, moved = self.painter(codes.where, codes.what)
         facts = {
             "where": plain(codes.where[0], 3),
             "what": plain(codes.what[0], 3),
-            "looked": plain(coarse[0], 3),
-            "displacement": round(float(made.displacement.norm(dim=1).mean()) / 2, 4),
+            "looked": plain(looked[0], 3),
+            "displacement": round(float(moved), 4),
         }
         return Painted(coloured(pictures), facts)
 
@@ -111,7 +151,7 @@ class CodeDesk:
     def _mixed(self, state: CodeState) -> Codes:
         if "other" not in self._codes and (state.geometry or state.appearance):
             raise ValueError("there is no second picture to take a code from: open one")
-        here = self._codes["main"]
+        here = self.codes
         there = self._codes.get("other", here)
         where = torch.lerp(here.where, there.where, state.geometry)
         what = torch.lerp(here.what, there.what, state.appearance)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.code_pictures import as_batch
 from benchmarks.manifold_pictures import axes_of, grid_points, mosaic
@@ -38,6 +38,21 @@ class PlaneState(BaseModel):
     where: list[Finite]
 
 
+class PaintPlaces(nn.Module):
+    """Places of the plane and one *what* -> frames."""
+
+    def __init__(self, method: HasConditionalPrior) -> None:
+        super().__init__()
+        assert isinstance(method, nn.Module)
+        self.method: Any = method
+
+    def forward(self, where: Tensor, what: Tensor) -> Tensor:
+        """Frames (N, C, S, S) in [0, 1] of *where* codes (N, Dz) and *what* (1, Df)."""
+        codes = Codes(where[None], what.expand(1, len(where), -1))
+        frames: Tensor = self.method.decode_clip(codes)[0]
+        return frames.clamp(0, 1)
+
+
 class ManifoldDesk:
     """Moves the *where* code of a frame over a plane; *what* stays that of the picture.
 
@@ -53,6 +68,7 @@ class ManifoldDesk:
     def __init__(self, method: Method) -> None:
         assert isinstance(method, HasConditionalPrior)
         self.method: Any = method
+        self.painter = PaintPlaces(method)
         self._codes: Codes | None = None
 
     @property
@@ -112,8 +128,7 @@ class ManifoldDesk:
 
     def _decoded(self, where: Tensor) -> Tensor:
         """Frames (N, C, H, W) of *where* codes (N, Dz)."""
-        what = self.codes.what.expand(1, len(where), -1)
-        frames: Tensor = self.method.decode_clip(Codes(where[None], what))[0]
+        frames: Tensor = self.painter(where, self.codes.what[0])
         return frames
 
 

@@ -46,6 +46,11 @@ class ParticleDesk:
         assert self._editor is not None, "no picture is open"
         return self._editor
 
+    @property
+    def image(self) -> Tensor:
+        """The picture that is open, (1, C, H, W) in [0, 1]."""
+        return self._images["main"]
+
     def open(self, slot: Slot, image: Array) -> None:
         """Find the particles of a picture."""
         self._images[slot] = as_batch(self.method, image[None])

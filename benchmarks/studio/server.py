@@ -11,7 +11,8 @@ import json
 import logging
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, Final
 
@@ -178,6 +179,25 @@ class Studio:
     async def _end(self, app: web.Application) -> None:
         if self._window is not None:
             await self._window.close(code=ENDED)
+
+
+@asynccontextmanager
+async def serving(session: Session, patience: float = 1.0) -> AsyncIterator[Studio]:
+    """Serve a session on a free port of loopback while the block runs.
+
+    Args:
+        session: what is worked on.
+        patience: seconds that open connections are given at the end.
+    """
+    opened = bound_socket(0)
+    studio = Studio(session, opened.getsockname()[1])
+    runner = web.AppRunner(studio.app, shutdown_timeout=patience)
+    await runner.setup()
+    await web.SockSite(runner, opened).start()
+    try:
+        yield studio
+    finally:
+        await runner.cleanup()
 
 
 def bound_socket(port: int) -> socket.socket:

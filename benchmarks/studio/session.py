@@ -12,6 +12,7 @@ import json
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,21 @@ Result = TypeVar("Result")
 FILM_SIDE = 512
 """Pixels that a film is about high."""
 FILM_FPS = 20
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture that is open.
+
+    Args:
+        name: of it, for people.
+        index: its number among the test pictures; None where it is none of them.
+        pixels: (H, W, C) uint8.
+    """
+
+    name: str
+    index: int | None
+    pixels: Array
 
 
 class Session:
@@ -61,8 +77,13 @@ class Session:
         self.size, self.channels = size, channels
         self.tests = tests
         self._lock = asyncio.Lock()
-        self._opened: dict[Slot, dict[str, Any]] = {}
+        self._opened: dict[Slot, Opened] = {}
         self._open("main", image, name)
+
+    @property
+    def picture(self) -> Opened:
+        """The picture that is worked on."""
+        return self._opened["main"]
 
     def about(self) -> dict[str, Any]:
         """What the page is told: the method, its pictures, and what the controls hang on."""
@@ -72,7 +93,14 @@ class Session:
             "title": self.title,
             "size": self.size,
             "tests": 0 if self.tests is None else len(self.tests),
-            "pictures": self._opened,
+            "pictures": {
+                slot: {
+                    "name": one.name,
+                    "index": one.index,
+                    "address": picture_address(one.pixels),
+                }
+                for slot, one in self._opened.items()
+            },
             "desk": self.desk.about(),
         }
 
@@ -131,7 +159,7 @@ class Session:
         self, slot: Slot, image: Array, name: str, index: int | None = None
     ) -> dict[str, Any]:
         self.desk.open(slot, image)
-        self._opened[slot] = {"name": name, "index": index, "address": _address(image)}
+        self._opened[slot] = Opened(name, index, image)
         return self.about()
 
     def _film(self, state: Any) -> bytes:
@@ -155,7 +183,7 @@ def packed(number: int, painted: Painted) -> bytes:
     return struct.pack("<I", len(text)) + text + painted.pictures.tobytes()
 
 
-def _address(image: Array) -> str:
+def picture_address(image: Array) -> str:
     """A picture (H, W, C) uint8 as a ``data:`` address."""
     shown = Image.fromarray(image if image.shape[-1] == 3 else image[..., 0])
     stream = io.BytesIO()

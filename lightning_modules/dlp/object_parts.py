@@ -147,7 +147,7 @@ class GlimpsePainter(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Features (B, K, d) -> (B, K, 4, S, S): alpha, red, green, blue."""
         seed = self.seed(features.flatten(0, 1)).relu()
-        seed = seed.view(len(seed), -1, SEED_SIZE, SEED_SIZE)
+        seed = seed.unflatten(1, (-1, SEED_SIZE, SEED_SIZE))
         painted: Tensor = self.blocks(seed).sigmoid()
         return painted.view(*features.shape[:2], *painted.shape[1:])
 

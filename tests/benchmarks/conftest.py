@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import tiny as tiny_things
+from tests.benchmarks.open_browser import chromium
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +59,10 @@ def command(tiny, monkeypatch, capsys):
 
     run.table = str(tiny.path)
     return run
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, where there is one: else tests are skipped with the reason, and fail in CI."""
+    with chromium() as opened:
+        yield opened

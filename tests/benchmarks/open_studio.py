@@ -1,15 +1,13 @@
 """A studio that is open while a test looks at it."""
 
 import asyncio
-import contextlib
 import threading
 
 import numpy as np
 import torch
-from aiohttp import web
 
 from benchmarks.studio.choose import desk_of
-from benchmarks.studio.server import Studio, bound_socket
+from benchmarks.studio.server import serving
 from benchmarks.studio.session import Session
 from lightning_modules.ddr.module import DDR
 from lightning_modules.deformable.module import AmortisedDeformableGenerator
@@ -66,20 +64,6 @@ def session(method=None, *, size=32, channels=3, tests=True):
         )
 
 
-@contextlib.asynccontextmanager
-async def served(made):
-    """Serve a session on this loop; gives the studio."""
-    opened = bound_socket(0)
-    studio = Studio(made, opened.getsockname()[1])
-    runner = web.AppRunner(studio.app, shutdown_timeout=0.5)
-    await runner.setup()
-    await web.SockSite(runner, opened).start()
-    try:
-        yield studio
-    finally:
-        await runner.cleanup()
-
-
 class Served:
     """A session served on a thread of its own: what a browser needs.
 
@@ -96,7 +80,7 @@ class Served:
         assert self._ready.wait(20)
 
     async def _run(self, made):
-        async with served(made) as self.studio:
+        async with serving(made, patience=0.5) as self.studio:
             self._ready.set()
             await self._over.wait()
 

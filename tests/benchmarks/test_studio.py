@@ -18,10 +18,10 @@ from PIL import Image
 from benchmarks import cli
 from benchmarks.studio import uploads
 from benchmarks.studio.choose import METHODS, desk_of
-from benchmarks.studio.server import BUSY, HOST, TAKEN, bound_socket
+from benchmarks.studio.server import BUSY, HOST, TAKEN, bound_socket, serving
 from benchmarks.studio.uploads import read_picture
 from lightning_modules import registry as methods
-from tests.benchmarks.open_studio import served, session, small_generator, small_plane
+from tests.benchmarks.open_studio import session, small_generator, small_plane
 from tests.particle_painter import ParticlePainter
 
 
@@ -50,7 +50,7 @@ def talk(made, conversation):
     """Run ``conversation(studio, client)`` with a session that is served."""
 
     async def run():
-        async with served(made) as studio, aiohttp.ClientSession() as client:
+        async with serving(made, patience=0.5) as studio, aiohttp.ClientSession() as client:
             await conversation(studio, client)
 
     asyncio.run(run())

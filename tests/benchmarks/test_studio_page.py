@@ -4,107 +4,24 @@ Skipped where there is no browser to be found, outside CI.
 """
 
 import io
-import os
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.studio.screenshot import SIZE, find_browser, screenshot
+from benchmarks.photographs import MOST_BYTES, SIZE, smaller
+from benchmarks.studio.screenshot import screenshot
+from tests.benchmarks.open_browser import PATIENCE, StudioWindow
 from tests.benchmarks.open_studio import Served, session, small_generator, small_plane
 from tests.particle_painter import ParticlePainter
 
-PATIENCE = 60_000  # milliseconds; machines that test are busy
 
-
-def missing(reason):
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}; CI has to install it")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        missing("Playwright is not installed: pip install -e '.[dev]'")
-    with sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=find_browser())
-        except Error as error:
-            missing(f"no Chromium, `make browser` installs one ({str(error).splitlines()[0]})")
-        yield opened
-        opened.close()
-
-
-class Page:
-    """A window of the studio, and all that went wrong in it."""
-
-    def __init__(self, browser, served, ready=True):
-        self.served, self.wrong, self.asked = served, [], []
-        self.window = browser.new_page(viewport={"width": 1280, "height": 900})
-        self.window.set_default_timeout(PATIENCE)
-        self.window.on("console", self._said)
-        self.window.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.window.on("request", lambda request: self.asked.append(request.url))
-        self.window.goto(served.address)
-        if ready:
-            self.wait("document.documentElement.dataset.ready === 'true'")
-
-    def _said(self, message):
-        if message.type == "error":
-            self.wrong.append(message.text)
-
-    def wait(self, condition):
-        """Ask again and again: what Playwright has for this evaluates text, which is forbidden."""
-        until = time.monotonic() + PATIENCE / 1000
-        while not self.window.evaluate(condition):
-            assert time.monotonic() < until, f"never came true: {condition}; {self.wrong}"
-            self.window.wait_for_timeout(20)
-
-    def settled(self):
-        """Wait until what is shown is what the history says."""
-        self.wait("!studio.link.flying && !studio.link.next && !studio.link.kept.length")
-        self.wait("new Promise((done) => requestAnimationFrame(() => done(true)))")
-
-    def pixels(self):
-        self.settled()
-        found = self.window.evaluate(
-            "const { width, height } = studio.stage.picture;"
-            "[height, width, Array.from(studio.stage.picture.getContext('2d')"
-            ".getImageData(0, 0, width, height).data)]"
-        )
-        return np.array(found[2]).reshape(*found[:2], 4)[..., :3]
-
-    def handle(self, number):
-        box = self.window.get_by_role(
-            "button", name=f"particle {number}", exact=True
-        ).bounding_box()
-        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-    def drag(self, number, dx, dy):
-        """With the mouse, by shares of the picture's side."""
-        side = self.window.locator("#picture").bounding_box()["width"]
-        x, y = self.handle(number)
-        mouse = self.window.mouse
-        mouse.move(x, y)
-        mouse.down()
-        mouse.move(x + dx * side, y + dy * side, steps=8)
-        mouse.up()
-
-    def press(self, name):
-        self.window.get_by_role("button", name=name, exact=True).click()
-
-    @property
-    def notice(self):
-        return self.window.locator("#notice p").inner_text()
-
-    def state(self):
-        return self.window.evaluate("studio.history.state")
+def white():
+    stream = io.BytesIO()
+    Image.new("RGB", (20, 20), "white").save(stream, format="PNG")
+    return stream.getvalue()
 
 
 @pytest.fixture
@@ -116,12 +33,12 @@ def served():
 
 @pytest.fixture
 def page(browser, served):
-    opened = Page(browser, served)
+    opened = StudioWindow(browser, served.address)
     yield opened
     opened.window.close()
 
 
-def test_a_mouse_drags_a_particle_and_what_is_far_stays(page):
+def test_a_mouse_drags_a_particle_and_what_is_far_stays(page, served):
     before = page.pixels()
     page.drag(2, 0.2, 0.0)
     after = page.pixels()
@@ -140,9 +57,65 @@ def test_a_mouse_drags_a_particle_and_what_is_far_stays(page):
     page.press("Reset")
     assert (page.pixels() == before).all()
     assert page.wrong == []
-    own = page.served.address
+    own = served.address
     assert all(url.startswith((own, own.replace("http", "ws"), "data:")) for url in page.asked)
     assert len([url for url in page.asked if url.startswith(own)]) >= 10
+
+
+def test_a_finger_drags_a_particle(browser, served):
+    page = StudioWindow(browser, served.address, size=(390, 780), has_touch=True)
+    before = page.pixels()
+    x, y = page.handle(2)
+    finger = page.window.context.new_cdp_session(page.window)
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        *(("touchMove", [{"x": x + step, "y": y}]) for step in (20, 40, 60)),
+        ("touchEnd", []),
+    ):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert (page.pixels() != before).any()
+    side = page.window.locator("#picture").bounding_box()["width"]
+    (edit,) = page.state()
+    assert edit["x"] == pytest.approx(0.04 + 2 * 60 / side, abs=0.02) and page.wrong == []
+    assert page.fits()
+    page.close()
+
+
+def test_states_that_come_too_fast_are_dropped_but_for_the_last(page):
+    asked = page.window.evaluate("studio.link.asked")
+    frames = page.window.evaluate(
+        "Promise.all(Array.from({ length: 50 }, (_, step) => studio.link.decode("
+        "[{ edit: 'place', particle: 2, x: step / 50, y: 0 }]).then((frame) =>"
+        "frame && frame.facts.position[2][0])))"
+    )
+    painted = [x for x in frames if x is not None]
+    assert painted == [0.0, 0.98] and page.window.evaluate("studio.link.asked") == asked + 2
+
+
+def test_a_picture_is_dropped_and_compared(page):
+    before = page.pixels()
+    page.window.evaluate(
+        "(bytes) => { const files = new DataTransfer();"
+        "files.items.add(new File([new Uint8Array(bytes)], 'white.png', { type: 'image/png' }));"
+        "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: files, bubbles: true,"
+        "cancelable: true })); }",
+        list(white()),
+    )
+    page.wait("document.getElementById('pictures').innerText.includes('white.png')")
+    start = page.pixels()
+    assert (start != before).any()
+    page.drag(2, 0.2, 0.0)
+    assert (page.pixels() != start).any()
+    cover = page.window.locator("#before")
+    assert not cover.is_visible()
+    page.press("Before")
+    kept = page.window.evaluate(
+        "Array.from(document.getElementById('before').getContext('2d')"
+        ".getImageData(0, 0, 32, 32).data)"
+    )
+    assert cover.is_visible() and (np.array(kept).reshape(32, 32, 4)[..., :3] == start).all()
+    page.press("Off")
+    assert not cover.is_visible() and page.wrong == []
 
 
 def test_keys_move_hide_and_paste(page):
@@ -191,15 +164,11 @@ def test_a_slider_recolours_and_files_say_so(page):
 
 def test_a_broken_picture_is_refused_in_plain_words(page):
     before = page.pixels()
-    files = page.window.locator("#pictures input[type=file]").first
-    files.set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n"})
+    page.choose_file("cat.png", b"\x89PNG\r\n")
     page.window.locator("#notice").wait_for()
     assert "This file is no picture that can be read here" in page.notice
     assert (page.pixels() == before).all()
-    stream = io.BytesIO()
-    Image.new("RGB", (20, 20), "white").save(stream, format="PNG")
-    files = page.window.locator("#pictures input[type=file]").first
-    files.set_input_files({"name": "new.png", "mimeType": "image/png", "buffer": stream.getvalue()})
+    page.choose_file("new.png", white())
     page.wait("document.getElementById('pictures').innerText.includes('new.png')")
     page.settled()
     assert (page.pixels() != before).any()
@@ -208,7 +177,7 @@ def test_a_broken_picture_is_refused_in_plain_words(page):
 
 
 def test_a_second_window_asks_and_takes_over(page, browser, served):
-    second = Page(browser, served, ready=False)
+    second = StudioWindow(browser, served.address, ready=False)
     second.window.locator("#notice").wait_for()
     assert "open in another window" in second.notice
     second.press("Work here")
@@ -231,10 +200,7 @@ def test_a_lost_connection_is_said_and_found_again(page, served):
 
 
 def test_the_background_of_a_second_picture_is_taken(page):
-    number = page.window.get_by_label("Second picture: number of a test picture")
-    number.fill("7")
-    number.press("Enter")
-    page.wait("document.getElementById('pictures').innerText.includes('test picture 7')")
+    page.open(7)
     page.press("background")
     page.press("Looks of the second")
     page.settled()
@@ -247,15 +213,13 @@ def test_the_background_of_a_second_picture_is_taken(page):
 
 def test_two_faces_are_swapped_under_the_grid(browser):
     served = Served(session(small_generator(), size=16))
-    page = Page(browser, served)
+    page = StudioWindow(browser, served.address)
     before = page.pixels()
     path = page.window.locator("svg.grid path.over")
     exact = path.get_attribute("d")
     page.press("Averaged")
     assert exact.startswith("M") and path.get_attribute("d") not in ("", exact)
-    number = page.window.get_by_label("Second picture: number of a test picture")
-    number.fill("6")
-    number.press("Enter")
+    page.open(6)
     page.press("Swap geometry")
     swapped = page.pixels()
     assert page.state()["geometry"] == 1 and (swapped != before).any()
@@ -273,7 +237,7 @@ def test_two_faces_are_swapped_under_the_grid(browser):
 
 def test_a_place_on_the_plane_is_kept_for_another_picture(browser):
     served = Served(session(small_plane(), size=16))
-    page = Page(browser, served)
+    page = StudioWindow(browser, served.address)
     before = page.pixels()
     box = page.window.locator("#pad").bounding_box()
     page.window.mouse.click(box["x"] + 0.9 * box["width"], box["y"] + 0.1 * box["height"])
@@ -288,10 +252,7 @@ def test_a_place_on_the_plane_is_kept_for_another_picture(browser):
     assert page.state()["where"][first] < place[first]
     page.press("Undo")
     assert (page.pixels() == moved).all()
-    number = page.window.get_by_label("Picture: number of a test picture")
-    number.fill("6")
-    number.press("Enter")
-    page.wait("document.getElementById('pictures').innerText.includes('test picture 6')")
+    page.open(6, "Picture")
     page.settled()
     assert page.state()["where"] == pytest.approx(place, abs=1e-3) and page.wrong == []
     page.window.close()
@@ -300,7 +261,7 @@ def test_a_place_on_the_plane_is_kept_for_another_picture(browser):
 
 def test_what_the_method_cannot_do_is_greyed_out_with_the_reason(browser):
     served = Served(session(ParticlePainter(presence=False, fixed=True)))
-    page = Page(browser, served)
+    page = StudioWindow(browser, served.address)
     page.window.get_by_role("button", name="particle 0", exact=True).click()
     hide = page.window.get_by_role("button", name="Hide", exact=True)
     assert hide.is_disabled() and "paints 3 particles" in hide.get_attribute("title")
@@ -315,4 +276,19 @@ def test_a_picture_of_the_page_is_taken(tmp_path, browser):
     work.start()
     work.join(PATIENCE / 1000)
     with Image.open(tmp_path / "studio.png") as seen:
-        assert seen.size == SIZE and len(seen.convert("RGB").getcolors(2**24)) > 500
+        assert seen.size == SIZE and len(seen.convert("RGB").getcolors(2**24)) > 200
+    assert (tmp_path / "studio.png").stat().st_size < MOST_BYTES
+
+
+def test_a_large_picture_gets_coarser_colours():
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, format="PNG")
+    content = stream.getvalue()
+    assert smaller(content, limit=len(content)) == content
+    for limit, wrong in ((0.8 * len(content), 4), (1, 8)):
+        few = smaller(content, limit=int(limit))
+        assert len(few) < 0.8 * len(content)
+        with Image.open(io.BytesIO(few)) as image:
+            apart = abs(np.asarray(image, int) - noise)
+        assert 0 < apart.max() <= wrong and (apart[noise == 255] == 0).all()

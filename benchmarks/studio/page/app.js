@@ -3,7 +3,6 @@
 import { CodesDesk } from "./codes.js";
 import { acceptDrops, chooser, give } from "./files.js";
 import { History } from "./history.js";
-import { Link } from "./link.js";
 import { ManifoldDesk } from "./manifold.js";
 import { ParticleDesk } from "./particles.js";
 import { pixels, Stage } from "./stage.js";
@@ -14,9 +13,10 @@ const SLOTS = { main: "Picture", other: "Second picture" };
 const LARGEST = 20 * 2 ** 20; // bytes of a file, as the server has it
 const IMAGES = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.json";
 
-class Studio {
-  constructor() {
-    this.link = new Link(location.pathname);
+export class Studio {
+  /** `link` is the way to the model: see requests.js. */
+  constructor(link) {
+    this.link = link;
     this.stage = new Stage();
     this.controls = document.getElementById("controls");
     this.history = null;
@@ -52,6 +52,7 @@ class Studio {
   /** Open another picture: a file, or the number of a test picture. */
   async open(slot, file) {
     const number = typeof file === "number";
+    if (!number && this.about?.fixed) return this.say(this.about.fixed);
     if (!number && file.size > LARGEST) {
       return this.say(`${file.name} is larger than ${LARGEST / 2 ** 20} MB: make it smaller.`);
     }
@@ -91,7 +92,7 @@ class Studio {
   async saveFilm() {
     const state = JSON.stringify(this.history.state);
     const film = await this.#patient("Painting the video …", () => this.link.post("film", state));
-    if (film) give(film, "film.mp4");
+    if (film) give(film, film.type === "video/webm" ? "film.webm" : "film.mp4");
   }
 
   async take(file, slot) {
@@ -121,6 +122,8 @@ class Studio {
     link.addEventListener("ended", () => this.#away(
       "The studio was ended. Save your edits, start `whatwhere studio` again, open its new address "
       + "and drop them there.", [save]));
+    link.addEventListener("broken", ({ detail }) => this.#away(
+      `The model could not be started in this browser: ${detail}`, []));
     link.addEventListener("lost", () => this.#away(
       "The connection to the studio is lost; trying again. If the studio was ended, save your "
       + "edits, start `whatwhere studio` again and drop them into its new page.",
@@ -203,11 +206,19 @@ class Studio {
         : element("span", { className: "empty", textContent: "none yet" });
       const made = element("figure", { "data-slot": slot }, shown,
         element("figcaption", {}, element("strong", { textContent: SLOTS[slot] }),
-          element("span", { className: "small", textContent: opened?.name ?? "drop one here" }),
+          element("span", { className: "small",
+            textContent: opened?.name ?? this.#invitation() }),
           element("span", { className: "buttons" },
-            chooser("Open …", IMAGES, (file) => this.take(file, slot)), this.#tests(slot))));
+            chooser("Open …", about.fixed ? ".json" : IMAGES, (file) => this.take(file, slot)),
+            this.#tests(slot))));
       return made;
     }));
+  }
+
+  /** How a picture gets into an empty place. */
+  #invitation() {
+    if (!this.about.fixed) return "drop one here";
+    return this.about.tests ? "choose one by its number" : "none in this page";
   }
 
   /** A field for the number of a test picture, if there are any. */
@@ -240,5 +251,3 @@ function sentence(words) {
   const text = words.charAt(0).toUpperCase() + words.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
-
-window.studio = new Studio();

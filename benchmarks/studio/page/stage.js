@@ -76,6 +76,18 @@ export function draw(canvas, image) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+/** A picture of colours, each `colour(pixel, channel)` from 0 to 255, rows one after the other. */
+export function coloured(width, height, colour) {
+  const image = new ImageData(width, height);
+  for (let pixel = 0; pixel < width * height; pixel += 1) {
+    for (let channel = 0; channel < 3; channel += 1) {
+      image.data[4 * pixel + channel] = colour(pixel, channel);
+    }
+    image.data[4 * pixel + 3] = 255;
+  }
+  return image;
+}
+
 /** The pixels of a picture at an address within the page. */
 export async function pixels(address) {
   const image = new Image();
