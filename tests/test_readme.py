@@ -15,7 +15,12 @@ from tests import plugins
 
 README = plugins.ROOT / "README.md"
 CONTRIBUTING = plugins.ROOT / "CONTRIBUTING.md"
-DOCUMENTS = [README, CONTRIBUTING, *(plugins.ROOT / "lightning_modules").rglob("README.md")]
+DOCUMENTS = [
+    README,
+    CONTRIBUTING,
+    *sorted((plugins.ROOT / "docs").glob("*.md")),
+    *sorted((plugins.ROOT / "lightning_modules").rglob("README.md")),
+]
 
 
 def block(language: str) -> str:
@@ -79,7 +84,8 @@ def commands(group: typer.core.TyperGroup) -> dict[str, set[str]]:
         if hasattr(command, "commands"):
             found |= {f"{name} {inner}": options for inner, options in commands(command).items()}
         else:
-            found[name] = {option for item in command.params for option in item.opts}
+            options = [[*item.opts, *item.secondary_opts] for item in command.params]
+            found[name] = {option for names in options for option in names}
     return found
 
 
