@@ -9,6 +9,7 @@ import { pixels, Stage } from "./stage.js";
 import { button, element } from "./widgets.js";
 
 const DESKS = { particles: ParticleDesk, codes: CodesDesk, manifold: ManifoldDesk };
+const OPENING = 2; // pictures that are painted when one is opened: that is no rate
 const SLOTS = { main: "Picture", other: "Second picture" };
 const LARGEST = 20 * 2 ** 20; // bytes of a file, as the server has it
 const IMAGES = "image/png,image/jpeg,image/webp,image/bmp,image/tiff,.json";
@@ -240,7 +241,7 @@ export class Studio {
 
   #count() {
     const { rate } = this.link;
-    const text = rate > 1 ? `${rate} pictures a second` : this.words ?? "";
+    const text = rate > OPENING ? `${rate} pictures a second` : this.words ?? "";
     const status = document.getElementById("status");
     if (status.textContent !== text) status.textContent = text;
   }
