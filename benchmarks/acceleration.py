@@ -39,12 +39,10 @@ class Acceleration:
     def apply(self, method: Method) -> None:
         """Prepare a method that has not learned yet; names of its weights stay what they are."""
         if self.channels_last:
-            _lay(method, torch.channels_last)
+            for weight in method.parameters():
+                if weight.dim() == 4:  # of convolutions over pictures; those over clips have five
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.compile:
-            if not self.channels_last:
-                # Some methods choose it themselves. torch 2.13's CPU compiler expects the gradient
-                # of replication padding in the other layout, and refuses.
-                _lay(method, torch.contiguous_format)
             for network in networks(method, method.uncompiled):
                 network.compile(backend=self.backend)
 
@@ -68,9 +66,3 @@ def networks(method: nn.Module, but: Collection[str] = ()) -> list[nn.Module]:
         whole = type(part).forward is not nn.Module.forward
         found += [part] if whole else networks(part)
     return found
-
-
-def _lay(method: nn.Module, order: torch.memory_format) -> None:
-    for weight in method.parameters():
-        if weight.dim() == 4:  # of convolutions over pictures; those over clips have five
-            weight.data = weight.data.contiguous(memory_format=order)

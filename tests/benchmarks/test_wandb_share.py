@@ -14,7 +14,7 @@ import wandb
 import yaml
 from wandb.sdk.lib import wbauth
 
-from benchmarks import cli, tracking
+from benchmarks import tracking
 from benchmarks.cell import run_cell
 from benchmarks.cell_files import encode
 from benchmarks.store import Store
@@ -41,21 +41,6 @@ def server(monkeypatch, tmp_path):
         wbauth.unauthenticate_session(update_settings=False)
         wandb.teardown()
     assert found.unanswered == []
-
-
-@pytest.fixture
-def command(tiny, monkeypatch, capsys):
-    """Run ``whatwhere ...`` in this process: exit code, output, errors."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["whatwhere", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, said.err
-
-    run.table = str(tiny.path)
-    return run
 
 
 def sync(results):
