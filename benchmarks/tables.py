@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -107,7 +107,7 @@ def document(data: TableData) -> list[Block]:
         numbers = [str(i + 1) for i in range(len(notes.words))]
         blocks.append(doc.Listing([text(words) for words in notes.words], numbers))
     found = _decomposition(data) + _upsets(data) + _claims(data.verdicts)
-    return blocks + found + _rankings(data.rankings)
+    return blocks + found + _rankings(data.rankings) + _training(data)
 
 
 def _line(data: TableData, item: TableRow, notes: _Notes) -> list[Text]:
@@ -306,3 +306,42 @@ def _rankings(verdicts: Sequence[RankingVerdict]) -> list[Block]:
         ),
         doc.Listing(items),
     ]
+
+
+def _training(data: TableData) -> list[Block]:
+    """How long each row has learned, for budgets of a row may be its own."""
+    learned = [
+        (item, [cell for cell in item.cells if cell.steps and cell.status == "ok"])
+        for item in data.rows
+    ]
+    lines = [
+        [
+            text(item.row.label),
+            text(_range(cell.epochs for cell in cells)),
+            text(_range(cell.steps for cell in cells)),
+            text(_range(cell.config["data"].get("batch_size", 0) for cell in cells)),
+            text(f"{sum(cell.train_seconds for cell in cells) / len(cells) / 60:.1f}"),
+        ]
+        for item, cells in learned
+        if cells
+    ]
+    if not lines:
+        return []
+    header = ("row", "epochs", "optimiser steps", "batch", "minutes")
+    return [
+        doc.Heading(text("How long each row has learned")),
+        doc.Paragraph(
+            text(
+                "Epochs and steps are of the last stage where a row learns in several, minutes of "
+                "all stages, the mean over seeds. Minutes are of the machine and of what else ran "
+                "on it, the rest is settings."
+            )
+        ),
+        doc.Grid([text(words) for words in header], lines),
+    ]
+
+
+def _range(values: Iterable[int]) -> str:
+    """``7``, or ``7 to 9`` where they differ; a dash for 0, which was not said."""
+    ends = sorted(set(values))
+    return " to ".join(f"{end:,}" if end else "—" for end in (ends[:1] + ends[1:][-1:]))

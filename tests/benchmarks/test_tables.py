@@ -164,6 +164,26 @@ def test_a_remark_of_a_cell_is_a_footnote():
     assert "1. seed 0: trained in parts by a, then b" in render(spec, cells, "md")
 
 
+def test_rows_say_how_long_they_have_learned():
+    spec = make_spec()
+    cells = [
+        *make_row(spec, "good", [5.0], epochs=7, steps=2184),
+        make_cell(spec, "good", 1, {"nme": 5.0}, epochs=9, steps=2808, train_seconds=70.0),
+        *make_row(spec, "plain", [5.0], status="failed", epochs=1, steps=9),
+        *make_row(spec, "mean", [9.0]),
+    ]
+    section = render(spec, cells, "md").split("## How long each row has learned")[1]
+    (line,) = [line for line in section.splitlines() if line.startswith("| Good")]
+    assert [part.strip() for part in line.split("|")[2:6]] == [
+        "7 to 9",
+        "2,184 to 2,808",
+        "—",
+        "1.0",
+    ]
+    assert "Plain" not in section and "Mean" not in section
+    assert "How long" not in render(spec, make_row(spec, "mean", [9.0]), "md")
+
+
 def test_dirty_and_several_commits_are_named():
     spec = make_spec()
     cells = [
