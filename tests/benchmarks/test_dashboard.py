@@ -62,7 +62,7 @@ def test_rows_of_a_method_are_shades_of_its_colour():
         return max(("red", red), ("green", green), ("blue", blue), key=lambda item: item[1])[0]
 
     assert {hue(row) for row in ("dlp-k25", "dlp-k30", "dlp-k50", "untrained-k30")} == {"red"}
-    assert hue("autolink-k10") == "green"
+    assert {hue(row) for row in ("keynet-k10", "keynet-k50", "keynet-untrained-k30")} == {"green"}
     brightness = [int(colours[row][5:7], 16) for row in ("dlp-k25", "dlp-k30", "dlp-k50")]
     assert brightness == sorted(brightness)
 
