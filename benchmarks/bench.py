@@ -64,7 +64,7 @@ class Choice:
 
 
 def bench(
-    choice: Choice,
+    choices: Sequence[Choice],
     *,
     rows: Sequence[str] | None,
     seeds: Sequence[int] | None,
@@ -75,11 +75,11 @@ def bench(
     dry_run: bool = False,
     again: bool = False,
 ) -> int:
-    """Run what is missing of a table, then write and print the table.
+    """Run what is missing of tables, all their cells side by side, then write and print each.
 
     Args:
-        choice: the table.
-        rows: only these; None for all.
+        choices: the tables, one or more, which differ in nothing else.
+        rows: only these, of one table; None for all.
         seeds: None for the budget's own.
         devices: see `parse_devices`.
         wandb: ``off``, ``offline`` or ``online``.
@@ -90,44 +90,59 @@ def bench(
 
     Returns:
         The exit code: 0, 1 if cells have failed, 130 if stopped.
+
+    Raises:
+        ValueError: a table twice, or rows of several; else see `plan`.
     """
     if wandb != "off":
         from benchmarks import tracking
 
         # Before anything is read or planned; a dry run is refused for the same reasons.
         tracking.check_mode(wandb)  # type: ignore[arg-type]
-    spec = load_spec(choice.table)
-    cells = plan(spec, budget=choice.budget, data=choice.data, rows=rows, seeds=seeds)
-    store = choice.store
-    to_run = len(cells) if again else sum(store.finished(cell) is None for cell in cells)
+    if rows is not None and len(choices) > 1:
+        raise ValueError(f"--rows {','.join(rows)} are of one table, here are {len(choices)}")
+    specs = [load_spec(choice.table) for choice in choices]
+    named = {spec.table: choice.table for spec, choice in zip(specs, choices, strict=True)}
+    if len(named) < len(specs):
+        raise ValueError(f"a table twice: {', '.join(spec.table for spec in specs)}")
+    one = choices[0]
+    data, store, console, out = one.data, one.store, one.console, one.out
+    cells = [
+        cell
+        for spec in specs
+        for cell in plan(spec, budget=one.budget, data=data, rows=rows, seeds=seeds)
+    ]
+    to_run = cells if again else [cell for cell in cells if store.finished(cell) is None]
 
     def command(cell: CellSpec, slot: Slot) -> list[str]:
         # Cells of a cluster start in another folder, so all paths are whole.
+        name = named[cell.table]
         return cell_command(
             cell,
             slot,
-            table=str(Path(choice.table).resolve()) if is_path(choice.table) else choice.table,
+            table=str(Path(name).resolve()) if is_path(name) else name,
             results=store.root,
-            root=choice.data.root and choice.data.root.resolve(),
-            cache_dir=choice.data.cache_dir and choice.data.cache_dir.resolve(),
+            root=data.root and data.root.resolve(),
+            cache_dir=data.cache_dir and data.cache_dir.resolve(),
             wandb=wandb,
             flags=acceleration.names,
         )
 
     def slots() -> list[Slot]:
-        return _slots(devices, to_run)
+        return _slots(devices, len(to_run))
 
     if dry_run:
         from benchmarks.dry_run import describe
 
         text = describe(cells, store, command, engine, devices, slots)
-        choice.out.print(text, markup=False, highlight=False, soft_wrap=True)
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
         return 0
     if again:
         for cell in cells:
             store.forget(cell)
-    if to_run:
-        for module in choice.data.build(spec, choice.budget, cells[0].seed):
+    for spec in specs:
+        seed = next((cell.seed for cell in to_run if cell.table == spec.table), None)
+        for module in [] if seed is None else data.build(spec, one.budget, seed):
             module.prepare_data()
     runs = make_engine(
         engine if to_run else EngineChoice(),
@@ -136,8 +151,9 @@ def bench(
         folder=store.slurm_folder(),
         cells=cells,
     )
-    with closing(runs), Reporter(choice.console, len(cells)) as reporter:
-        runner = Runner(store, runs, command, reporter, metric=spec.columns[0])
+    metrics = {spec.table: spec.columns[0] for spec in specs}
+    with closing(runs), Reporter(console, len(cells), metrics) as reporter:
+        runner = Runner(store, runs, command, reporter)
         try:
             if to_run and not engine.wait:
                 reporter.note(runner.submit(cells))
@@ -146,13 +162,14 @@ def bench(
         except RunnerStoppedError as stopped:
             reporter.note(str(stopped))
             return EXIT_INTERRUPTED
-    # Not only the rows of this run: a table must not shrink because one row was run again.
-    results = current_cells(choice, spec)
-    text = _write_and_print(choice, spec, results)
-    if wandb != "off":
-        tracking.log_tables(spec, results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
+    for spec, choice in zip(specs, choices, strict=True):
+        # Not only the rows of this run: a table must not shrink because one row was run again.
+        results = current_cells(choice, spec)
+        text = _write_and_print(choice, spec, results)
+        if wandb != "off":
+            tracking.log_tables(spec, results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
     for line in failed:
-        choice.console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
+        console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
     return EXIT_FAILED_CELLS if failed else 0
 
 

@@ -66,7 +66,7 @@ DEBUG_VARIABLE = "WHATWHERE_DEBUG"
 
 @app.command()
 def bench(
-    table: TableArgument,
+    tables: TablesArgument,
     budget: BudgetOption = "quick",
     source: SourceOption = SourceName.standin,
     data_root: RootOption = None,
@@ -96,7 +96,7 @@ def bench(
         bool, typer.Option("--again", help="Forget the results of these cells, run them anew.")
     ] = False,
 ) -> None:
-    """Run a table: only cells that have no result yet; failed ones are tried again."""
+    """Run tables: only cells that have no result yet; failed ones are tried again."""
     from benchmarks import bench as work
     from benchmarks.acceleration import Acceleration
     from benchmarks.engines.choose import EngineChoice
@@ -104,7 +104,7 @@ def bench(
 
     _exit(
         work.bench(
-            choice_of(table, budget, source, data_root, cache_dir, results),
+            [choice_of(one, budget, source, data_root, cache_dir, results) for one in tables],
             rows=parse_rows(rows),
             seeds=parse_seeds(seeds),
             devices=devices,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -28,10 +30,14 @@ class Reporter:
     Args:
         console: where to; bars only if it is a terminal.
         total: number of cells.
+        metrics: by table, the one shown beside a finished cell.
     """
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(
+        self, console: Console, total: int, metrics: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.console = console
+        self.metrics = metrics
         self.total = total
         self.done = 0
         self._tasks: dict[str, TaskID] = {}
@@ -93,13 +99,14 @@ class Reporter:
         if self._bars is not None and task is not None:
             self._bars.remove_task(task)
 
-    def finished(self, cell: CellSpec, result: CellResult, *, metric: str, known: bool) -> None:
+    def finished(self, cell: CellSpec, result: CellResult, *, known: bool) -> None:
         """A cell has a result; ``known`` if it stood there before."""
         self.left(cell)
         self.done += 1
         if self._bars is not None and self._overall is not None:
             self._bars.update(self._overall, completed=self.done)
         words = "finished before" if known else f"{result.wall_seconds:.0f} s"
+        metric = self.metrics.get(cell.table, "")
         if metric in result.metrics:
             words += f", {metric} {result.metrics[metric]:.2f}"
         if result.reason:

@@ -27,7 +27,7 @@ def describe(
     """What would be run, as text that a shell, or ``sbatch``, understands.
 
     Args:
-        cells: of the table.
+        cells: of the tables.
         store: the results folder.
         command: how a cell is started.
         engine: what would run them.
@@ -50,7 +50,7 @@ def _one(cell: CellSpec, store: Store, line: str) -> str:
     status: str = "to run" if known is None else known.status
     if known is not None and known.status not in FINISHED:
         status += ", to run again"
-    return f"# {cell.row} seed {cell.seed} [{cell.cell_id}]: {status}\n{line}"
+    return f"# {title(cell)} [{cell.cell_id}]: {status}\n{line}"
 
 
 def _array(

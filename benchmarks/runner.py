@@ -67,7 +67,6 @@ class Runner:
         engine: where cells run.
         command: how a cell is started; see `cell_command`.
         reporter: what a person sees.
-        metric: shown beside a finished cell.
         grace_seconds: time a cell gets to stop before it is killed.
     """
 
@@ -78,14 +77,12 @@ class Runner:
         command: CommandOf,
         reporter: Reporter,
         *,
-        metric: str = "",
         grace_seconds: float = 20.0,
     ) -> None:
         self.store = store
         self.engine = engine
         self.command = command
         self.reporter = reporter
-        self.metric = metric
         self.grace_seconds = grace_seconds
         self._pending: list[CellSpec] = []
         self._running: dict[str, _Flight] = {}
@@ -143,7 +140,7 @@ class Runner:
     def _report_if_finished(self, cell: CellSpec) -> bool:
         result = self.store.finished(cell)
         if result is not None:
-            self.reporter.finished(cell, result, metric=self.metric, known=True)
+            self.reporter.finished(cell, result, known=True)
         return result is not None
 
     def _launch(self) -> None:
@@ -211,7 +208,7 @@ class Runner:
         cell, log = flight.cell, self._log(flight.cell)
         result = self.store.read(cell.table, cell.cell_id)
         if result is not None:
-            self.reporter.finished(cell, result, metric=self.metric, known=False)
+            self.reporter.finished(cell, result, known=False)
             if result.status in ("failed", "timeout"):
                 self.failed.append(f"{title(cell)}: {result.reason} (log: {log})")
         elif gone.reason:
@@ -242,7 +239,7 @@ class Runner:
             wall_seconds=round(time.monotonic() - flight.began, 3),
         )
         self.store.write(result)
-        self.reporter.finished(flight.cell, result, metric=self.metric, known=False)
+        self.reporter.finished(flight.cell, result, known=False)
         self.failed.append(f"{title(flight.cell)}: {reason} (log: {self._log(flight.cell)})")
 
     def _stop(self) -> str:

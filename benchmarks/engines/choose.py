@@ -139,5 +139,7 @@ def make_engine(
 
 
 def array_name(cells: Sequence[CellSpec]) -> str:
-    """What a job array of a table's cells is called, e.g. ``mafl-full-real``."""
-    return f"{cells[0].table}-{cells[0].budget}-{cells[0].source}"
+    """What a job array of tables' cells is called: ``mafl-full-real``, ``mafl-and-2-full-real``."""
+    first, *others = dict.fromkeys(cell.table for cell in cells)
+    more = f"-and-{len(others)}" if others else ""
+    return f"{first}{more}-{cells[0].budget}-{cells[0].source}"

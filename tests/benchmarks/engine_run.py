@@ -24,8 +24,8 @@ def run(engine, store, cells, *, meanwhile, seconds=0.1):
 
     screen = io.StringIO()
     thread = threading.Thread(target=meanwhile)
-    with Reporter(Console(file=screen, width=200), len(cells)) as reporter:
-        runner = Runner(store, engine, command, reporter, metric="nme")
+    with Reporter(Console(file=screen, width=200), len(cells), {"tiny": "nme"}) as reporter:
+        runner = Runner(store, engine, command, reporter)
         thread.start()
         try:
             failed = runner.run(cells)

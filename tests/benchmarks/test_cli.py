@@ -25,6 +25,8 @@ SMOKE = ("--budget", "smoke")
         (["bench", "TABLE", "--budget", "smok"], "unknown budget 'smok'; did you mean smoke?"),
         (["bench", "TABLE", *SMOKE, "--rows", "god"], "unknown row 'god'; did you mean good?"),
         (["bench", "TABLE", *SMOKE, "--seeds", "one"], "'one' are no seeds"),
+        (["bench", "TABLE", "TABLE", *SMOKE], "a table twice: tiny, tiny"),
+        (["bench", "TABLE", "mafl", *SMOKE, "--rows", "good"], "--rows good are of one table"),
         (["bench", "TABLE", *SMOKE, "--devices", "7"], "'7': this machine shows 0 GPUs"),
         (["bench", "TABLE", *SMOKE, "--source", "real"], "--data-root FOLDER"),
         (["cell", "TABLE", "good", *SMOKE, "--device", "gpu"], "'gpu' is no device"),
@@ -74,9 +76,33 @@ def test_dry_run_prints_cells_with_commands_that_run(command, tiny, tmp_path):
     lines = out.splitlines()
     assert code == 0
     assert len(lines) == 2 * 2 * 6
-    assert lines[0] == f"# good seed 0 [{tiny().cell_id}]: to run"
-    assert lines[10] == f"# untrained seed 0 [{tiny('untrained').cell_id}]: ok"
+    assert lines[0] == f"# tiny good seed 0 [{tiny().cell_id}]: to run"
+    assert lines[10] == f"# tiny untrained seed 0 [{tiny('untrained').cell_id}]: ok"
     assert f"cell {command.table} good --seed 0 --budget smoke --source standin" in lines[1]
+
+
+def test_several_tables_are_run_as_one_and_printed_one_after_the_other(command, tiny, tmp_path):
+    spec = yaml.safe_load(tiny.path.read_text())
+    paths = []
+    for name in ("one", "two"):
+        rows = [row for row in spec["rows"] if row["id"] in ("untrained", "paper")]
+        changed = spec | {"table": name, "title": f"Table {name}", "rows": rows, "claims": []}
+        paths.append(tmp_path / f"{name}.yaml")
+        paths[-1].write_text(yaml.safe_dump(changed))
+    options = ("--results", tmp_path, "--devices", "cpu:2", *SMOKE)
+    code, out, _ = command("bench", *paths, *options, "--seeds", "0,", "--dry-run")
+    assert code == 0
+    assert [line.split()[1:5] for line in out.splitlines()[::2]] == [
+        [name, "untrained", "seed", "0"] for name in ("one", "two")
+    ]
+    assert f"cell {paths[1]} untrained --seed 0" in out.splitlines()[3]
+    code, out, err = command("bench", *paths, *options, "--seeds", "0,")
+    assert code == 0
+    assert out.index("Table one") < out.index("Table two")
+    assert "[2/2]" in err and "two untrained seed 0: ok" in err and "nme" in err
+    for name in ("one", "two"):
+        assert len(list(tmp_path.glob(f"cells/{name}/*.json"))) == 1
+        assert (tmp_path / "tables" / f"{name}-smoke-standin.md").exists()
 
 
 def test_cell_prints_json_and_tells_the_outcome_by_its_exit_code(command, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from rich.console import Console
 from benchmarks import bench
 from benchmarks.console import Reporter
 from benchmarks.devices import Slot
-from benchmarks.engines.choose import EngineChoice, make_engine, parse_share
+from benchmarks.engines.choose import EngineChoice, array_name, make_engine, parse_share
 from benchmarks.engines.interface import EngineError, Exit
 from benchmarks.engines.local import LocalEngine
 from benchmarks.runner import Runner
@@ -75,7 +75,7 @@ def dry(tiny, tmp_path, engine, devices="auto"):
         out=Console(file=out, width=400),
     )
     options = {"rows": ["good"], "seeds": [0, 1], "devices": devices, "wandb": "off"}
-    assert bench.bench(choice, engine=engine, dry_run=True, **options) == 0
+    assert bench.bench([choice], engine=engine, dry_run=True, **options) == 0
     return out.getvalue()
 
 
@@ -94,10 +94,16 @@ def test_a_dry_run_prints_the_array_of_what_is_missing(tiny, tmp_path):
     assert dry(tiny, tmp_path, engine) == "# every cell is finished: there is nothing to submit\n"
 
 
+def test_an_array_is_named_after_its_tables(tiny):
+    cells = [tiny(seed=seed) for seed in (0, 1)]
+    assert array_name(cells) == "tiny-smoke-standin"
+    assert array_name([*cells, tiny(table="other"), tiny()]) == "tiny-and-1-smoke-standin"
+
+
 def test_a_dry_run_of_ray_prints_commands(tiny, tmp_path):
     text = dry(tiny, tmp_path, EngineChoice("ray", cpus=3), "cpu:2")
     assert text.count("--device cpu --threads 3") == 2
-    assert "# good seed 1 [" in text
+    assert "# tiny good seed 1 [" in text
 
 
 class Lossy(LocalEngine):

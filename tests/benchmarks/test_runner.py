@@ -39,14 +39,9 @@ def fake(tiny, tmp_path):
         screen = io.StringIO()
         console = Console(file=screen, width=200, force_terminal=terminal)
         store = Store(tmp_path)
-        with Reporter(console, len(cells)) as reporter:
+        with Reporter(console, len(cells), {"tiny": "nme"}) as reporter:
             runner = Runner(
-                store,
-                LocalEngine(slots),
-                command,
-                reporter,
-                metric="nme",
-                grace_seconds=grace_seconds,
+                store, LocalEngine(slots), command, reporter, grace_seconds=grace_seconds
             )
             run.screen = screen
             failed = runner.run(cells)
@@ -315,14 +310,14 @@ def test_kill_9_of_the_runner_costs_only_the_cell_in_progress(tiny, tmp_path, mo
         out=Console(file=out, width=200),
     )
     options = {"rows": ["good", "paper"], "seeds": [0], "devices": "cpu", "wandb": "off"}
-    assert bench.bench(choice, dry_run=True, **options) == 0
-    assert out.getvalue().startswith(f"# good seed 0 [{folder.name}]: to run\n")
-    assert bench.bench(choice, **options) == 0
+    assert bench.bench([choice], dry_run=True, **options) == 0
+    assert out.getvalue().startswith(f"# tiny good seed 0 [{folder.name}]: to run\n")
+    assert bench.bench([choice], **options) == 0
     assert "going on from" in (folder / "log.txt").read_text()
     [cell] = results.glob("cells/tiny/*.json")
     assert cell.stem == folder.name
     assert "Good" in out.getvalue()
     # Everything is known now: nothing is started, and the table comes at once.
     before = cell.stat().st_mtime_ns
-    assert bench.bench(choice, **options) == 0
+    assert bench.bench([choice], **options) == 0
     assert cell.stat().st_mtime_ns == before
