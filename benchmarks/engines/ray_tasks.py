@@ -131,6 +131,8 @@ def connect(address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "warning"}
     if not address and not os.environ.get("RAY_ADDRESS"):
         options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        # Ray's workers are at 15: beside anything else, cells would be starved into their timeout.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     try:
         ray.init(address=address or None, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
