@@ -88,8 +88,8 @@ accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..
 keep-%: $(STAMP) ## Put a table's finished cells into git: make keep-mafl
 	@$(BIN)/whatwhere keep $* $(COMMON) $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-tables: $(STAMP) ## Write the tables of all kept cells, and docs/leaderboard.md
-	@$(BIN)/whatwhere leaderboard
+tables: $(STAMP) ## Write the tables of all kept cells, docs/leaderboard.md, and parts of tables in other pages
+	@$(BIN)/whatwhere leaderboard --excerpts README.md --excerpts docs/findings.md
 
 smoke: $(STAMP) ## Run every table that has a smoke baseline, and check all against those
 	@$(BIN)/whatwhere bench $(TABLES) --budget smoke --results $(RESULTS)

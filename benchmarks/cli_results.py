@@ -93,15 +93,21 @@ def leaderboard(
     output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path(
         "docs/leaderboard.md"
     ),
+    excerpts: Annotated[
+        list[Path] | None,
+        typer.Option("--excerpts", help="A page that shows parts of tables; again for more."),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing: exit 1 where files say something else."),
     ] = False,
 ) -> None:
-    """Write the tables of all kept cells, and one page of all tables."""
+    """Write the tables of all kept cells, one page of all tables, and excerpts in other pages."""
     from benchmarks import showing as work
 
-    raise typer.Exit(work.leaderboard(tables or [], results, output, check=check))
+    raise typer.Exit(
+        work.leaderboard(tables or [], results, output, check=check, excerpts=excerpts or [])
+    )
 
 
 def schema() -> None:

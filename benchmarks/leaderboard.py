@@ -87,11 +87,7 @@ def _summary(data: TableData) -> list[Text]:
 
 def _section(data: TableData, results: Store, place: Path) -> list[Block]:
     columns = main_columns(data)
-    header = [text("row"), text("seeds")]
-    header += [
-        text(f"{info.label}{', ' if info.unit else ''}{info.unit} {info.arrow}".rstrip())
-        for info in columns
-    ]
+    header = [text(words) for words in ("row", "seeds", *(info.header for info in columns))]
     lines = [
         [
             _label(item),

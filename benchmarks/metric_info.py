@@ -46,6 +46,12 @@ class MetricInfo:
             return ""
         return "↓" if self.better == "lower" else "↑"
 
+    @property
+    def header(self) -> str:
+        """A table's head: label, unit and arrow."""
+        unit = f", {self.unit}" if self.unit else ""
+        return f"{self.label}{unit} {self.arrow}".rstrip()
+
     def worse_by(self, old: float, new: float) -> float:
         """How much worse ``new`` is than ``old``, in the metric's unit; negative if better."""
         return new - old if self.better == "lower" else old - new

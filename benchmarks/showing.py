@@ -13,6 +13,7 @@ from benchmarks import comparison_report
 from benchmarks.bench import Choice, current_cells
 from benchmarks.cell_files import SCHEMA_FILE
 from benchmarks.comparing import compare_sides, read_side, unknown_tables
+from benchmarks.excerpts import fill
 from benchmarks.files import write_atomically
 from benchmarks.gate_output import add_to_summary
 from benchmarks.keeping import keep as keep_cells
@@ -50,7 +51,14 @@ def keep(choice: Choice, into: Path) -> int:
     return EXIT_INCOMPLETE if done.left_out else 0
 
 
-def leaderboard(tables: Sequence[str], results: Path, output: Path, *, check: bool) -> int:
+def leaderboard(
+    tables: Sequence[str],
+    results: Path,
+    output: Path,
+    *,
+    check: bool,
+    excerpts: Sequence[Path] = (),
+) -> int:
     """Write every kept table, and the page of all of them; or look whether they are there.
 
     Args:
@@ -58,6 +66,7 @@ def leaderboard(tables: Sequence[str], results: Path, output: Path, *, check: bo
         results: the results folder that is in git.
         output: the page.
         check: write nothing; compare what stands there.
+        excerpts: pages that show parts of tables, see `benchmarks.excerpts`.
 
     Returns:
         0, or 1 where something differs from what the kept cells say.
@@ -73,6 +82,7 @@ def leaderboard(tables: Sequence[str], results: Path, output: Path, *, check: bo
     there = {path for path in store.tables_folder().glob("*") if path.suffix in _SUFFIXES}
     lonely = sorted(there - wanted.keys())
     wanted[output] = page(found, store, output, unmeasured)
+    wanted |= {path: fill(path, {one.group.file_stem: one for one in found}) for path in excerpts}
     console = Console(stderr=True)
     if not check:
         for path, text in wanted.items():
@@ -86,10 +96,10 @@ def leaderboard(tables: Sequence[str], results: Path, output: Path, *, check: bo
     if differing or lonely:
         _say(
             console,
-            ["`whatwhere leaderboard` writes tables and page, `git checkout` undoes your own run"],
+            ["`make tables` writes tables and pages, `git checkout` undoes your own run"],
         )
         return EXIT_DIFFERS
-    _say(Console(), [f"{output} and {len(wanted) - 1} files of tables are what the kept cells say"])
+    _say(Console(), [f"{output} and {len(wanted) - 1} other files are what the kept cells say"])
     return 0
 
 

@@ -90,8 +90,7 @@ def document(data: TableData) -> list[Block]:
     notes = _Notes()
     header: list[Text] = [text("row")]
     for info in data.columns:
-        unit = f", {info.unit}" if info.unit else ""
-        header.append(text(f"{info.label}{unit} {info.arrow}".rstrip()))
+        header.append(text(info.header))
         if data.has_published(info.id):
             header.append(text("published"))
     lines = [_line(data, item, notes) for item in data.rows]
@@ -147,15 +146,22 @@ def _entry(found: Sample, info: MetricInfo, best: bool, notes: _Notes) -> Text:
     return (*shown_value(found, info, best), *why)
 
 
-def shown_value(found: Sample, info: MetricInfo, best: bool) -> Text:
-    """A number with its noise, bold where it is the best; a dash or a state where there is none."""
+def shown_value(found: Sample, info: MetricInfo, best: bool, *, interval: bool = True) -> Text:
+    """A number with its noise, bold where it is the best; a dash or a state where there is none.
+
+    Args:
+        found: what the seeds say.
+        info: the metric.
+        best: whether it is the best.
+        interval: show a single seed's, over test samples.
+    """
     if not found.values:
         return text("—" if found.state == "n/a" else found.state)
     mean = info.format(found.mean)
     shown = [bold(mean) if best else Span(mean)]
     if found.std is not None:
         shown.append(Span(f" ± {info.format(found.std)}"))
-    elif found.interval is not None:
+    elif interval and found.interval is not None:
         low, high = found.interval
         shown.append(Span(f" ({info.format(low)}, {info.format(high)})"))
     return tuple(shown)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from benchmarks import showing
+from benchmarks.excerpts import fill
 from benchmarks.keeping import keep, kept_tables
 from benchmarks.leaderboard import MAIN_COLUMNS, _anchor, page
 from benchmarks.store import Store
@@ -125,6 +126,87 @@ def test_writing_then_checking_then_a_change(git, capsys):
     assert run(check=True)[0] == 0
 
 
+PAGE = """\
+# Words
+
+<!-- excerpt
+table: made-quick-standin
+rows: {mean: Nobody, good: ""}
+columns: [nme]
+-->
+
+| old | 1 |
+| older | 2 |
+
+More words | with a bar.
+"""
+
+
+@pytest.fixture
+def filled(git, tmp_path):
+    """A page after `fill`, given as text."""
+    store, path, _ = git
+    tables = {data.group.file_stem: data for data in kept_tables(store, [path])}
+
+    def fill_in(words):
+        page = tmp_path / "page.md"
+        page.write_text(words)
+        return fill(page, tables)
+
+    return fill_in
+
+
+def test_an_excerpt_has_the_rows_and_columns_its_page_asks_for(filled):
+    text = filled(PAGE)
+    begin, end = PAGE.split("| old | 1 |\n| older | 2 |\n")
+    assert text.startswith(begin) and text.endswith(end)
+    lines = text.removeprefix(begin).removesuffix(end).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert cells[0] == ["row", "NME, % ↓"]
+    assert cells[2:] == [["Nobody", "9.00 ± 0.00"], ["Good, K=30", "**5.25** ± 0.25"]]
+    assert filled(text) == text
+
+
+def test_an_excerpt_without_a_grid_gets_one_and_other_pages_are_let_be(filled):
+    words = "<!-- excerpt\ntable: made-smoke-standin\ncolumns: {nme: error}\n-->\n"
+    text = filled(words)
+    assert text.startswith(words)
+    assert [line.split("|")[1].strip() for line in text.splitlines()[4:]][0::2] == [
+        "row",
+        "Good, K=30",
+    ]
+    # One seed: no noise of seeds, and its interval is in the whole table alone.
+    assert "7.00" in text and "(" not in text.removeprefix(words)
+    assert filled("| a | b |\n\n<!-- a comment -->\n") == "| a | b |\n\n<!-- a comment -->\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("made-quick", "mode-quick", "unknown kept table 'mode-quick-standin'; did you mean made"),
+        ("good:", "god:", "unknown row 'god'; did you mean good"),
+        ("[nme]", "[nmee]", "unknown column 'nmee'; did you mean nme"),
+        ("columns:", "colums:", "colums: Extra inputs are not permitted"),
+        ("[nme]", "[nme", "while parsing a flow sequence"),
+    ],
+)
+def test_a_wrong_excerpt_is_named_with_its_page_and_line(filled, old, new, message):
+    with pytest.raises(ValueError, match=r"page\.md, line 3: ") as error:
+        filled(PAGE.replace(old, new))
+    assert message in str(error.value)
+
+
+def test_published_numbers_stand_in_an_excerpt_where_asked_for(filled):
+    words = "<!-- excerpt\ntable: made-quick-standin\npublished: true\n-->\n"
+    header, _, good, *others = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in filled(words).removeprefix(words).splitlines()
+    ]
+    assert header == ["row", "NME, % ↓", "published", "NME +b, % ↓", "NME var +b, % ↓", "published"]
+    assert good == ["Good, K=30", "**5.25** ± 0.25", "2.50", "—", "—", "2.25"]
+    assert [row[0] for row in others] == ["Plain", "Mean shape"]
+
+
 def test_without_kept_cells_there_is_nothing_to_show(tmp_path):
     with pytest.raises(ValueError, match="no kept cells; `whatwhere keep TABLE` makes some"):
         showing.leaderboard([], tmp_path, tmp_path / "page.md", check=False)
@@ -140,7 +222,11 @@ def _modified(folder: str) -> list[str]:
 def test_tables_and_page_in_git_are_what_the_kept_cells_say(capsys, monkeypatch):
     """`make tables` writes them; a table that somebody's own `bench` has overwritten is let be."""
     monkeypatch.chdir(ROOT)
-    code = showing.leaderboard([], Path("results"), Path("docs/leaderboard.md"), check=True)
+    pages = [Path("README.md"), Path("docs/findings.md")]
+    assert all("<!-- excerpt\n" in path.read_text() for path in pages)
+    code = showing.leaderboard(
+        [], Path("results"), Path("docs/leaderboard.md"), check=True, excerpts=pages
+    )
     said = capsys.readouterr().err
     wrong = re.findall(r"(\S+) is not what the kept cells say", said)
     own = [path for path in wrong if any(Path(path).name in line for line in _modified("results"))]
