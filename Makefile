@@ -92,8 +92,8 @@ tables: $(STAMP) ## Write the tables of all kept cells, docs/leaderboard.md, and
 	@$(BIN)/whatwhere leaderboard --excerpts README.md --excerpts docs/findings.md
 
 smoke: $(STAMP) ## Run every table that has a smoke baseline, and check all against those
-	@$(BIN)/whatwhere bench $(TABLES) --budget smoke --results $(RESULTS)
-	@$(BIN)/whatwhere check $(TABLES) --budget smoke --results $(RESULTS)
+	@$(BIN)/whatwhere bench $(TABLES) --budget smoke --results $(RESULTS); code=$$?; \
+	$(BIN)/whatwhere check $(TABLES) --budget smoke --results $(RESULTS) && exit $$code
 
 browser: $(STAMP) ## Install a browser for the tests of pages, where there is none
 	@for name in chromium-headless-shell chromium google-chrome; do \

@@ -19,13 +19,12 @@ from rich.markup import escape
 from benchmarks import environment
 from benchmarks.acceleration import PLAIN, Acceleration
 from benchmarks.build import fingerprint, settle
-from benchmarks.console import Reporter
+from benchmarks.console import Reporter, title
 from benchmarks.devices import Slot, check_device, parse_devices
 from benchmarks.engines.choose import EngineChoice, make_engine
-from benchmarks.engines.interface import EXIT_STOPPED
+from benchmarks.engines.interface import EXIT_STOPPED, Engine
 from benchmarks.engines.process import CELL_ID_VARIABLE, RUNNER_PID_VARIABLE
-from benchmarks.files import write_json
-from benchmarks.gate_output import Outputs
+from benchmarks.files import is_locked, write_json
 from benchmarks.plan import DataChoice, plan
 from benchmarks.runner import Runner, RunnerStoppedError, cell_command
 from benchmarks.schema import CellResult, CellSpec, Spec
@@ -134,88 +133,77 @@ def bench(
     if dry_run:
         from benchmarks.dry_run import describe
 
-        text = describe(cells, store, command, engine, devices, slots)
+        text = describe(cells, to_run, store, command, engine, devices, slots)
         out.print(text, markup=False, highlight=False, soft_wrap=True)
         return 0
-    if again:
-        for cell in cells:
-            store.forget(cell)
-    for spec in specs:
-        seed = next((cell.seed for cell in to_run if cell.table == spec.table), None)
-        for module in [] if seed is None else data.build(spec, one.budget, seed):
-            module.prepare_data()
-    runs = make_engine(
-        engine if to_run else EngineChoice(),
-        devices,
-        slots=slots,
-        folder=store.slurm_folder(),
-        cells=cells,
-    )
+    if not to_run:
+        # What a cluster calls its devices may be nothing here, where all is done already.
+        engine, devices = HERE, "cpu"
     metrics = {spec.table: spec.columns[0] for spec in specs}
-    with closing(runs), Reporter(console, len(cells), metrics) as reporter:
-        runner = Runner(store, runs, command, reporter)
-        try:
-            if to_run and not engine.wait:
-                reporter.note(runner.submit(cells))
-                return 0
-            failed = runner.run(cells)
-        except RunnerStoppedError as stopped:
-            reporter.note(str(stopped))
-            return EXIT_INTERRUPTED
-    for spec, choice in zip(specs, choices, strict=True):
-        # Not only the rows of this run: a table must not shrink because one row was run again.
-        results = current_cells(choice, spec)
-        text = _write_and_print(choice, spec, results)
-        if wandb != "off":
-            tracking.log_tables(spec, results, store.root, wandb, markdown=text)  # type: ignore[arg-type]
+    folder = store.slurm_folder()
+    with closing(make_engine(engine, devices, slots=slots, folder=folder, cells=cells)) as runs:
+        for spec in specs:
+            seed = next((cell.seed for cell in to_run if cell.table == spec.table), None)
+            for module in [] if seed is None else data.build(spec, one.budget, seed):
+                module.prepare_data()
+        if again:
+            # After all that may be refused: what is forgotten is gone.
+            _forget(cells, store, runs)
+        with Reporter(console, len(cells), metrics) as reporter:
+            runner = Runner(store, runs, command, reporter)
+            try:
+                if not engine.wait:
+                    reporter.note(runner.submit(cells))
+                    return 0
+                failed = runner.run(cells)
+            except RunnerStoppedError as stopped:
+                reporter.note(str(stopped))
+                return EXIT_INTERRUPTED
     for line in failed:
         console.print(f"[red]no result[/red] {escape(line)}", soft_wrap=True)
+    _show(specs, choices, wandb)
     return EXIT_FAILED_CELLS if failed else 0
+
+
+def _show(specs: Sequence[Spec], choices: Sequence[Choice], wandb: str) -> None:
+    """Write and print tables, then log them; one table's trouble does not hide the others."""
+    troubles: list[Exception] = []
+    written = []
+    for spec, choice in zip(specs, choices, strict=True):
+        try:
+            # Not only the rows of this run: a table must not shrink because one was run again.
+            cells = current_cells(choice, spec)
+            written.append((spec, cells, choice, _write_and_print(choice, spec, cells)))
+        except (ValueError, OSError) as error:
+            troubles.append(error)
+    for spec, cells, choice, text in [] if wandb == "off" else written:
+        from benchmarks import tracking
+
+        try:
+            tracking.log_tables(spec, cells, choice.store.root, wandb, markdown=text)  # type: ignore[arg-type]
+        except (ValueError, OSError) as error:
+            troubles.append(error)
+    if len(troubles) == 1:
+        raise troubles[0]
+    if troubles:
+        raise ValueError("; ".join(map(str, troubles)))
+
+
+def _forget(cells: Sequence[CellSpec], store: Store, runs: Engine) -> None:
+    """Forget cells, none of them where one is worked on."""
+    busy = [cell for cell in cells if runs.knows(cell.cell_id) or is_locked(store.lock(cell))]
+    if busy:
+        raise ValueError(
+            f"{title(busy[0])} is being worked on: stop that before --again forgets it"
+        )
+    for cell in cells:
+        store.forget(cell)
 
 
 def table(choice: Choice) -> int:
     """Make a table again from the cells that are there, and print it."""
     spec = load_spec(choice.table)
     _write_and_print(choice, spec, current_cells(choice, spec))
-    return 0
-
-
-def check(choices: Sequence[Choice], baselines: Path | None, outputs: Outputs) -> int:
-    """Compare tables' cells with the accepted ones.
-
-    Args:
-        choices: the tables, one or more.
-        baselines: folder of accepted numbers; None for the one in the results folder.
-        outputs: files for continuous integration.
-
-    Returns:
-        0 fine, 1 a metric got worse, 2 not comparable; the worst of all tables.
-    """
-    from benchmarks import gate
-
-    reports = []
-    for choice in choices:
-        spec = load_spec(choice.table)
-        path = _baseline(choice, spec, baselines)
-        try:
-            report = gate.check(spec, current_cells(choice, spec), path)
-        except ValueError as error:  # one table without cells must not hide what others say
-            report = gate.GateReport(path.stem, (str(error),))
-        reports.append(report)
-        choice.out.print(report.text, markup=False, highlight=False, soft_wrap=True)
-    for line in gate.publish(reports, outputs):
-        choices[0].out.print(line, markup=False, highlight=False, soft_wrap=True)
-    return gate.exit_code(reports)
-
-
-def accept(choice: Choice, baselines: Path | None, reason: str) -> int:
-    """Make a table's cells the ones that later runs are compared with."""
-    from benchmarks import gate
-
-    spec = load_spec(choice.table)
-    path = _baseline(choice, spec, baselines)
-    accepted = gate.accept(spec, current_cells(choice, spec), path, reason)
-    choice.out.print(accepted.text, markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
@@ -365,11 +353,6 @@ def current_cells(choice: Choice, spec: Spec) -> list[CellResult]:
             f"{choice.table} --budget {choice.budget} --source {choice.data.source}` first"
         )
     return cells
-
-
-def _baseline(choice: Choice, spec: Spec, folder: Path | None) -> Path:
-    path = choice.store.baseline_path(spec.table, choice.budget, choice.data.source)
-    return path if folder is None else folder / path.name
 
 
 def _write_and_print(choice: Choice, spec: Spec, cells: list[CellResult]) -> str:

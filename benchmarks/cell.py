@@ -32,7 +32,7 @@ from benchmarks.ranks import Group, World
 from benchmarks.schema import CellResult, CellSpec, Status
 from benchmarks.scoring import watched
 from benchmarks.store import Store
-from benchmarks.takeover import alone_in_training, take_over
+from benchmarks.takeover import alone_in_training, holding, take_over
 from benchmarks.training import can_share, make_trainer, prepare_to_share
 from benchmarks.trainings import Stage, stages_of
 from datamodules.interface import DataModule
@@ -88,8 +88,7 @@ def run_cell(
     store = Store(Path(results))
     folder = store.run_folder(cell.cell_id)
     folder.mkdir(parents=True, exist_ok=True)
-    # The lock is the kernel's: it goes when its process goes, however that dies.
-    with cb.StopSignal(parent_pid).installed() as stop, FileLock(folder / "lock"):
+    with cb.StopSignal(parent_pid).installed() as stop, holding(store.lock(cell), folder):
         finished = store.finished(cell)
         if finished is not None:
             log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
@@ -314,7 +313,7 @@ class Attempt:
             log.info("going on from %s", found)
         unfinished = done < stage.trainer["max_epochs"]
         if unfinished:
-            self.costs.note_commit()
+            self.costs.note_training(self.means.acceleration.names)
         trainer = make_trainer(
             stage.trainer,
             device=self.device,
@@ -394,7 +393,7 @@ class Attempt:
             train_seconds=round(self.costs.train_seconds, 3),
             peak_memory_mib=round(self.costs.peak_memory_mib, 1),
             world_size=self.world_size,
-            accelerated=self.means.acceleration.names if self.cell.fit else [],
+            accelerated=self.costs.accelerated,
             epochs=self.epochs,
             steps=self.steps,
         )

@@ -148,7 +148,7 @@ def check(
     markdown: MarkdownOption = None,
 ) -> None:
     """Compare with the accepted numbers: exit 0 fine, 1 worse, 2 not comparable."""
-    from benchmarks import bench as work
+    from benchmarks import checking as work
     from benchmarks.gate_output import Outputs
 
     choices = [choice_of(table, budget, source, data_root, cache_dir, results) for table in tables]
@@ -167,7 +167,7 @@ def accept(
     baselines: BaselinesOption = None,
 ) -> None:
     """Make the present numbers the accepted ones."""
-    from benchmarks import bench as work
+    from benchmarks import checking as work
 
     choice = choice_of(table, budget, source, data_root, cache_dir, results)
     _exit(work.accept(choice, baselines, reason))

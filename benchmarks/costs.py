@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ class Costs:
         peak_memory_mib: the most that a process held.
         commits: of the code that trained, each in its turn.
         taken_from: table, row and id (``cell``) of the cell that trained, if another one has.
+        accelerated: ways in which the networks were run while they learned, of any attempt.
         base_commits: of the code that trained the weights it started from.
     """
 
@@ -39,6 +41,7 @@ class Costs:
     peak_memory_mib: float = 0.0
     commits: list[str] = field(default_factory=list)
     taken_from: dict[str, str] = field(default_factory=dict)
+    accelerated: list[str] = field(default_factory=list)
     base_commits: list[str] = field(default_factory=list)
 
     @classmethod
@@ -61,12 +64,14 @@ class Costs:
         self.train_seconds = 0.0
         self.commits.clear()
         self.taken_from.clear()
+        self.accelerated.clear()
 
-    def note_commit(self) -> None:
-        """The code that runs now trains."""
+    def note_training(self, accelerated: Sequence[str]) -> None:
+        """The code that runs now trains, in these ways."""
         name = commit_name(*environment.commit_and_dirty())
         if name not in self.commits[-1:]:
             self.commits.append(name)
+        self.accelerated = sorted({*self.accelerated, *accelerated})
 
     def remark(self, row: str) -> str:
         """What a reader of a row should know of its training; empty for one in one go, its own."""

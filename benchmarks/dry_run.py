@@ -13,11 +13,12 @@ from benchmarks.engines.process import shell_line
 from benchmarks.engines.slurm import script
 from benchmarks.runner import CommandOf
 from benchmarks.schema import CellSpec
-from benchmarks.store import FINISHED, Store
+from benchmarks.store import Store
 
 
 def describe(
     cells: Sequence[CellSpec],
+    to_run: Sequence[CellSpec],
     store: Store,
     command: CommandOf,
     engine: EngineChoice,
@@ -28,6 +29,7 @@ def describe(
 
     Args:
         cells: of the tables.
+        to_run: those of them that would be run.
         store: the results folder.
         command: how a cell is started.
         engine: what would run them.
@@ -36,19 +38,23 @@ def describe(
     """
     if engine.name == "slurm":
         device, at_once = parse_share(devices)
-        to_run = [cell for cell in cells if store.finished(cell) is None]
         return _array(to_run, store, command, engine, engine.slot(device or "cuda"), at_once)
     if engine.name == "ray":
         place = engine.slot(parse_share(devices)[0] or "cuda")
     else:
         place = together(slots(), engine.cell_devices)[0]
-    return "\n".join(_one(cell, store, shell_line(command(cell, place), place)) for cell in cells)
+    waiting = {cell.cell_id for cell in to_run}
+    lines = []
+    for cell in cells:
+        line = shell_line(command(cell, place), place)
+        lines.append(_one(cell, cell.cell_id in waiting, store, line))
+    return "\n".join(lines)
 
 
-def _one(cell: CellSpec, store: Store, line: str) -> str:
+def _one(cell: CellSpec, waiting: bool, store: Store, line: str) -> str:
     known = store.read(cell.table, cell.cell_id)
     status: str = "to run" if known is None else known.status
-    if known is not None and known.status not in FINISHED:
+    if known is not None and waiting:
         status += ", to run again"
     return f"# {title(cell)} [{cell.cell_id}]: {status}\n{line}"
 

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and canonical JSON for hashing."""
+"""Files that are written whole or not at all, locks, and canonical JSON for hashing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import FileLock, Timeout
 
 
 @contextlib.contextmanager
@@ -52,6 +54,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """
     with atomic_writer(path) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a file as its lock."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def write_json(path: Path, value: Any) -> None:

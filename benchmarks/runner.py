@@ -18,13 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from benchmarks import environment
 from benchmarks.console import Reporter, title
 from benchmarks.devices import Slot
 from benchmarks.engines.interface import EXIT_STOPPED, Engine, Exit, Job
-from benchmarks.files import read_json
+from benchmarks.files import is_locked, read_json
 from benchmarks.schema import CellSpec, Status
 from benchmarks.store import Store
 
@@ -153,7 +151,7 @@ class Runner:
     def _next(self) -> CellSpec | None:
         """The first cell that no other process works on."""
         for cell in list(self._pending):
-            if any(map(_is_locked, self.store.locks(cell))):
+            if any(map(is_locked, self.store.locks(cell))):
                 continue
             self._pending.remove(cell)
             # Another runner on the same folder may have finished it meanwhile.
@@ -200,11 +198,12 @@ class Runner:
         if minutes and time.monotonic() - flight.began > 60 * minutes * 1.2 + 120:
             self.engine.kill(flight.cell.cell_id)
             self._running.pop(flight.cell.cell_id)
-            self._record(
-                flight, flight.place, "timeout", f"hung: took longer than {minutes:g} minutes"
-            )
+            reason = f"hung: took longer than {minutes:g} minutes"
+            # It may have hung after its number was written, in a dashboard's upload.
+            gone = Exit(flight.cell.cell_id, -signal.SIGKILL, flight.place, reason)
+            self._settle(flight, gone, "timeout")
 
-    def _settle(self, flight: _Flight, gone: Exit) -> None:
+    def _settle(self, flight: _Flight, gone: Exit, status: Status = "failed") -> None:
         cell, log = flight.cell, self._log(flight.cell)
         result = self.store.read(cell.table, cell.cell_id)
         if result is not None:
@@ -212,7 +211,7 @@ class Runner:
             if result.status in ("failed", "timeout"):
                 self.failed.append(f"{title(cell)}: {result.reason} (log: {log})")
         elif gone.reason:
-            self._record(flight, gone.place, "failed", gone.reason)
+            self._record(flight, gone.place, status, gone.reason)
         elif gone.code == EXIT_STOPPED:
             self.reporter.left(cell)
             self.failed.append(f"{title(cell)}: somebody stopped it")
@@ -289,19 +288,10 @@ def cell_command(
     return command
 
 
-def _is_locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def _reason(code: int, log: Path) -> str:
     if code < 0:
-        name = signal.Signals(-code).name
+        number = -code
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         return f"killed by {name}" + (" twice: out of memory?" if name == "SIGKILL" else "")
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line for line in text.splitlines() if line.strip()]

@@ -25,6 +25,7 @@ from benchmarks.schema import (
 from benchmarks.trainings import built_on
 
 SPECS_FOLDER: Final = Path(__file__).parent / "specs"
+MOST_SEEDS: Final = 10_000
 
 
 class SpecError(ValueError):
@@ -227,8 +228,11 @@ def parse_seeds(text: str | None) -> list[int] | None:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(re.fullmatch(r"[0-9]{1,10}", part) for part in parts):
         raise ValueError(f"'{text}' are no seeds; {wanted}")
-    seeds = [int(part) for part in parts] if "," in text else list(range(int(parts[0])))
-    if not seeds or len(set(seeds)) < len(seeds) or max(seeds) >= 2**31 or len(seeds) > 10_000:
+    numbers = [int(part) for part in parts]
+    if "," not in text and numbers[0] > MOST_SEEDS:
+        raise ValueError(f"'{text}': more than {MOST_SEEDS:,} seeds; {wanted}")
+    seeds = numbers if "," in text else list(range(numbers[0]))
+    if not seeds or len(set(seeds)) < len(seeds) or max(seeds) >= 2**31:
         raise ValueError(f"'{text}': no seed, a seed twice, or one beyond 2**31; {wanted}")
     return seeds
 

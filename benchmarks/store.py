@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.cell_files import ResultError, encode, read_cell
@@ -32,7 +33,7 @@ FINISHED = frozenset({"ok", "n/a"})
 
 
 AFRESH = "train-afresh"
-"""File of a run folder that says that no other cell's training will do."""
+"""File of a run folder that says when it was forgotten: no training from before will do."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,13 @@ class Store:
         """The lock of a cell's training, which cells of other tables may share."""
         return self.root / "runs" / f"training-{training_id(cell.config())}.lock"
 
+    def lock(self, cell: CellSpec) -> Path:
+        """Whoever holds it works on the cell."""
+        return self.run_folder(cell.cell_id) / "lock"
+
     def locks(self, cell: CellSpec) -> list[Path]:
         """Whoever holds one of these works on the cell, its training, or what it starts from."""
-        found = [self.run_folder(cell.cell_id) / "lock", self.training_lock(cell)]
+        found = [self.lock(cell), self.training_lock(cell)]
         return found if cell.base_cell is None else [*found, *self.locks(cell.base_cell)]
 
     def slurm_folder(self) -> Path:
@@ -94,11 +99,10 @@ class Store:
 
     def read(self, table: str, cell_id: str) -> CellResult | None:
         """A cell, or None where there is none or its file is damaged (said aloud)."""
-        path = self.cell_path(table, cell_id)
-        if not path.exists():
-            return None
         try:
-            return read_cell(path)
+            return read_cell(self.cell_path(table, cell_id))
+        except FileNotFoundError:
+            return None
         except ResultError as error:
             log.warning("%s; the cell counts as not run", error)
             return None
@@ -123,18 +127,22 @@ class Store:
     def forget(self, cell: CellSpec) -> None:
         """Remove a cell's result and what was trained of it, so that it is run from the start.
 
-        Nor will it take over the training of another cell.
+        Nor will it take over a training that was begun before.
         """
         self.cell_path(cell.table, cell.cell_id).unlink(missing_ok=True)
         folder = self.run_folder(cell.cell_id)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / AFRESH).touch()
+        # A part of a second more than `Costs.started` has: what began in this one began before.
+        write_atomically(folder / AFRESH, datetime.now(UTC).isoformat(timespec="milliseconds"))
         for path in folder.glob("resume*"):
             path.unlink()
 
-    def trains_afresh(self, cell: CellSpec) -> bool:
-        """Whether a cell was forgotten, and has to be trained by itself."""
-        return (self.run_folder(cell.cell_id) / AFRESH).exists()
+    def forgotten(self, cell: CellSpec) -> str:
+        """When a cell was forgotten, to compare with `Costs.started`; empty if it never was."""
+        try:
+            return (self.run_folder(cell.cell_id) / AFRESH).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def read_table(
         self,
@@ -165,7 +173,10 @@ class Store:
         current: list[CellResult] = []
         stale: list[CellResult] = []
         for path in sorted((self.root / "cells" / spec.table).glob("*.json")):
-            result = read_cell(path)
+            try:
+                result = read_cell(path)
+            except FileNotFoundError:
+                continue  # another runner tries that cell again
             if (result.budget, result.source) != (budget, source):
                 continue
             fits = is_current(spec, result, fingerprint=fingerprint, settle=settle)

@@ -37,12 +37,20 @@ def alone_in_training(cell: CellSpec, store: Store) -> Iterator[None]:
     if not cell.fit:
         yield
         return
-    lock = FileLock(store.training_lock(cell))
+    with holding(store.training_lock(cell), store.run_folder(cell.cell_id)):
+        yield
+
+
+@contextmanager
+def holding(path: Path, folder: Path) -> Iterator[None]:
+    """Hold a lock; wait for it if need be, and say so in a run folder's ``progress.json``."""
+    # The lock is the kernel's: it goes when its process goes, however that dies.
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        log.info("waiting for another process that works on the same training")
-        ProgressFile(store.run_folder(cell.cell_id) / "progress.json").write(phase="wait")
+        log.info("waiting for another process, which holds %s", path.name)
+        ProgressFile(folder / "progress.json").write(phase="wait")
         lock.acquire()
     try:
         yield
@@ -61,12 +69,13 @@ def take_over(cell: CellSpec, store: Store, stages: Sequence[Stage], costs: Cost
 
     Returns:
         The checkpoint of the last stage, now this cell's own; None if no other cell has one that
-        is undamaged, or if this cell is to be trained afresh.
+        is undamaged, or none that was trained since this one was forgotten.
     """
-    if store.trains_afresh(cell):
-        return None
+    forgotten = store.forgotten(cell)
     for other in store.trained_alike(cell):
         last, theirs = stages[-1].checkpoint, store.run_folder(other.cell_id)
+        if forgotten and not _trained_since(forgotten, theirs):
+            continue
         try:
             state = checkpoints.check_owner(theirs / last.name, other.cell_id)
         except (OSError, ValueError) as error:
@@ -84,6 +93,12 @@ def take_over(cell: CellSpec, store: Store, stages: Sequence[Stage], costs: Cost
     return None
 
 
+def _trained_since(moment: str, folder: Path) -> bool:
+    """Whether a run folder's cell was begun since then, and its training is its own."""
+    costs = Costs.read(folder / "state.json")
+    return costs is not None and not costs.taken_from and costs.started >= moment
+
+
 def _charge(costs: Costs, other: CellResult, folder: Path) -> None:
     """Add what the training of another cell took, wherever that one has it from."""
     theirs = Costs.read(folder / "state.json")
@@ -92,6 +107,7 @@ def _charge(costs: Costs, other: CellResult, folder: Path) -> None:
     costs.train_seconds = other.train_seconds
     costs.peak_memory_mib = max(costs.peak_memory_mib, other.peak_memory_mib)
     costs.commits = theirs.commits
+    costs.accelerated = other.accelerated
     costs.taken_from = theirs.taken_from or {
         "table": other.table,
         "row": other.row,

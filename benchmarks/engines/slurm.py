@@ -117,8 +117,8 @@ class SlurmEngine:
         while self._collected:
             self._submit_array(self._collected[:ARRAY_LIMIT])
             del self._collected[:ARRAY_LIMIT]
-        if any(task.missing_since is None for task in self._running.values()):
-            self._look_for_missing()
+        if self._running:
+            self._look_around()
         exits = []
         for task in list(self._running.values()):
             code, missing = _code(task), task.missing_since
@@ -172,7 +172,7 @@ class SlurmEngine:
         for place, one in enumerate(jobs):
             self._running[one.cell_id] = _Task(one.cell_id, one.folder, job, place)
 
-    def _look_for_missing(self) -> None:
+    def _look_around(self) -> None:
         now = time.monotonic()
         if now - self._asked_at < ASK_SECONDS:
             return
@@ -181,16 +181,19 @@ class SlurmEngine:
         if queue is None:
             return  # the controller is busy, or restarts
         for task in self._running.values():
-            there = (task.job, task.number) in queue
-            task.missing_since = None if there else task.missing_since or now
+            state = queue.get((task.job, task.number))
+            task.missing_since = None if state else task.missing_since or now
+            if state == "PENDING":
+                # Put back into the queue, it waits for a place, which costs a cell no time.
+                (task.folder / "progress.json").unlink(missing_ok=True)
 
-    def _queue(self) -> set[tuple[str, int]] | None:
-        """This user's tasks that wait or run; None where nobody answers."""
-        done = _ask("squeue", "--me", "--noheader", "--array", "--format=%F %K")
+    def _queue(self) -> dict[tuple[str, int], str] | None:
+        """States of this user's tasks that wait or run; None where nobody answers."""
+        done = _ask("squeue", "--me", "--noheader", "--array", "--format=%F %K %T")
         if done.returncode:
             return None
         words = [line.split() for line in done.stdout.splitlines()]
-        return {(job, int(place)) for job, place in words if place.isdecimal()}
+        return {(job, int(place)): state for job, place, state in words if place.isdecimal()}
 
 
 def script(
@@ -308,7 +311,9 @@ def _code(task: _Task) -> int | None:
         return None
     if job != task.job:
         return None
-    return int(code) if int(code) <= 128 else 128 - int(code)
+    number = int(code) - 128
+    # A shell's word for an end by a signal, unless there is no such signal.
+    return -number if number in set(signal.Signals) else int(code)
 
 
 def _ask(*command: str) -> subprocess.CompletedProcess[str]:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 Mode = Literal["off", "offline", "online"]
 PROJECT: Final = "whatwhere"
 STEP: Final = "trainer/global_step"
+UPLOAD_SECONDS: Final = 600.0
+"""After which a finished run no longer holds its device for an upload that `wandb sync` can do."""
 
 
 class TrackingError(OSError):
@@ -143,7 +145,13 @@ def open_run(mode: Mode, folder: Path, *, run_id: str, **init: Any) -> RunLogger
             # Another run may be open in this process, a notebook's for instance: leave it alone.
             reinit="create_new",
             # The console is in the cell's own log; code and patches are nobody's business.
-            settings=wandb.Settings(console="off", disable_code=True, disable_git=True, quiet=True),
+            settings=wandb.Settings(
+                console="off",
+                disable_code=True,
+                disable_git=True,
+                quiet=True,
+                finish_timeout=UPLOAD_SECONDS,
+            ),
             **(options | init),
         )
     except BaseException as error:

@@ -3,18 +3,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
 import pytest
 import torch
+from filelock import FileLock
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from benchmarks import checkpoints
 from benchmarks.acceleration import Acceleration
 from benchmarks.callbacks import StopRequestedError, read_jsonl
 from benchmarks.cell import run_cell
-from benchmarks.files import digest
+from benchmarks.files import digest, read_json
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.protocols.kept import kept
 from benchmarks.store import Store
@@ -69,6 +71,21 @@ def test_a_cell_says_how_its_networks_were_run(result_and_folder, tiny, tmp_path
     assert faster.accelerated == ["channels-last"] and plain.accelerated == []
     assert faster.cell_id == plain.cell_id
     assert faster.metrics == pytest.approx(plain.metrics, rel=1e-4)
+
+
+def test_waiting_for_another_process_on_the_same_cell_is_said(tiny, tmp_path):
+    store, cell = Store(tmp_path), tiny("untrained")
+    folder = store.run_folder(cell.cell_id)
+    folder.mkdir(parents=True)
+    with FileLock(store.lock(cell), thread_local=False):
+        thread = threading.Thread(target=run, args=(cell, tmp_path))
+        thread.start()
+        path, deadline = folder / "progress.json", time.monotonic() + 60
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert read_json(path)["phase"] == "wait"
+    thread.join()
+    assert store.finished(cell).status == "ok"
 
 
 def test_the_number_is_a_function_of_the_seed(result_and_folder, tiny, tmp_path):

@@ -5,15 +5,16 @@ import sys
 
 import pytest
 import yaml
+from filelock import FileLock
 
-from benchmarks import cli, environment
+from benchmarks import cli, environment, tracking
 from benchmarks.build import build_data
 from benchmarks.cell import run_cell
 from benchmarks.matrix import NEEDS, Needs
 from benchmarks.perf.measure import Measurement
 from benchmarks.specs import load_spec
 from benchmarks.store import Store
-from tests.benchmarks import tiny_protocol
+from tests.benchmarks import fake_cell, tiny_protocol
 
 SMOKE = ("--budget", "smoke")
 
@@ -81,14 +82,19 @@ def test_dry_run_prints_cells_with_commands_that_run(command, tiny, tmp_path):
     assert f"cell {command.table} good --seed 0 --budget smoke --source standin" in lines[1]
 
 
-def test_several_tables_are_run_as_one_and_printed_one_after_the_other(command, tiny, tmp_path):
-    spec = yaml.safe_load(tiny.path.read_text())
-    paths = []
+def two_tables(tiny, folder):
+    """YAML files of two tables of a measured row and a published one."""
+    spec, paths = yaml.safe_load(tiny.path.read_text()), []
     for name in ("one", "two"):
         rows = [row for row in spec["rows"] if row["id"] in ("untrained", "paper")]
         changed = spec | {"table": name, "title": f"Table {name}", "rows": rows, "claims": []}
-        paths.append(tmp_path / f"{name}.yaml")
+        paths.append(folder / f"{name}.yaml")
         paths[-1].write_text(yaml.safe_dump(changed))
+    return paths
+
+
+def test_several_tables_are_run_as_one_and_printed_one_after_the_other(command, tiny, tmp_path):
+    paths = two_tables(tiny, tmp_path)
     options = ("--results", tmp_path, "--devices", "cpu:2", *SMOKE)
     code, out, _ = command("bench", *paths, *options, "--seeds", "0,", "--dry-run")
     assert code == 0
@@ -103,6 +109,73 @@ def test_several_tables_are_run_as_one_and_printed_one_after_the_other(command, 
     for name in ("one", "two"):
         assert len(list(tmp_path.glob(f"cells/{name}/*.json"))) == 1
         assert (tmp_path / "tables" / f"{name}-smoke-standin.md").exists()
+
+
+@pytest.fixture
+def two_done(tiny, tmp_path):
+    """Two tables whose cells of seed 0 are finished, options that name them, and where they are."""
+    store = Store(tmp_path)
+    for name in ("one", "two"):
+        cell = tiny("untrained", table=name)
+        store.write(cell.result("ok", None, metrics={"nme": 2.0}, **fake_cell.MADE))
+        store.run_folder(cell.cell_id).mkdir(parents=True)
+        (store.run_folder(cell.cell_id) / "resume.ckpt").touch()
+    return two_tables(tiny, tmp_path), ("--results", tmp_path, "--seeds", "0,", *SMOKE), store
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--devices", "7"), "this machine shows 0 GPUs"),
+        (("--engine", "slurm"), "needs squeue"),
+        (("--devices", "cpu"), "two untrained seed 0 is being worked on"),
+    ],
+)
+def test_again_forgets_nothing_where_it_is_refused(
+    command, two_done, tiny, monkeypatch, options, message
+):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    paths, where, store = two_done
+    with FileLock(store.lock(tiny("untrained", table="two"))):
+        code, _, err = command("bench", *paths, *where, "--again", *options)
+    assert code == 2 and message in err
+    assert len(list(store.root.glob("cells/*/*.json"))) == 2
+    assert len(list(store.root.glob("runs/*/resume.ckpt"))) == 2
+
+
+def test_a_finished_table_is_printed_with_a_clusters_options_too(command, two_done):
+    paths, where, _ = two_done
+    code, out, _ = command("bench", *paths, *where, "--engine", "slurm", "--devices", "cpu:200")
+    assert code == 0 and "Table one" in out and "Table two" in out
+
+
+def test_a_dry_run_says_what_again_would_run(command, two_done):
+    paths, where, _ = two_done
+    code, out, _ = command("bench", *paths, *where, "--again", "--dry-run")
+    assert code == 0 and out.count(": ok, to run again\n") == 2
+    code, out, _ = command("bench", *paths, *where, "--again", "--dry-run", "--engine", "slurm")
+    assert code == 0 and "--array=0-1" in out
+
+
+def test_trouble_with_one_table_does_not_hide_the_others(command, two_done, tiny, monkeypatch):
+    paths, where, store = two_done
+    logged = []
+
+    def log_tables(spec, *_, **__):
+        logged.append(spec.table)
+        raise tracking.TrackingError(f"no network for {spec.table}")
+
+    monkeypatch.setattr(tracking, "log_tables", log_tables)
+    code, out, err = command("bench", *paths, *where, "--devices", "cpu", "--wandb", "offline")
+    assert code == 2 and "Table one" in out and "Table two" in out
+    assert logged == ["one", "two"] and "no network for one; no network for two" in err
+    # Somebody stops the only cell of the first table.
+    store.cell_path("one", tiny("untrained", table="one").cell_id).unlink()
+    monkeypatch.setattr("benchmarks.runner.ENTRY", ("-c", "import sys; sys.exit(75)"))
+    code, out, err = command("bench", *paths, *where, "--devices", "cpu")
+    assert code == 2 and "Table two" in out
+    assert "somebody stopped it" in err and "holds no cell of table 'one'" in err
 
 
 def test_cell_prints_json_and_tells_the_outcome_by_its_exit_code(command, tmp_path, monkeypatch):

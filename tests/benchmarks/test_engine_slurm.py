@@ -172,7 +172,7 @@ def test_ends_come_from_files_and_lost_tasks_from_the_queue(tmp_path, queue):
     for job in jobs:
         job.folder.mkdir(parents=True)
         assert engine.submit(job) == "SLURM"
-    queue.tasks = tuple(f"41 {n}" for n in range(5))
+    queue.tasks = tuple(f"41 {n} RUNNING" for n in range(5))
     assert engine.gather() == []
     assert [command[0] for command in queue.said] == ["sbatch"]
     for job, words in zip(jobs, ["41 0", "41 137", "40 0", "41 75", ""], strict=True):
@@ -180,7 +180,7 @@ def test_ends_come_from_files_and_lost_tasks_from_the_queue(tmp_path, queue):
     place = "SLURM, job 41_{}".format
     assert engine.gather() == [Exit("cell0", 0, place(0)), Exit("cell1", -9, place(1))]
     # The third's word is of another job; the fourth was stopped, but SLURM has it still.
-    queue.tasks = ("41 3",)
+    queue.tasks = ("41 3 COMPLETING",)
     queue.answers = False
     assert engine.gather() == []
     queue.answers = True
@@ -189,16 +189,37 @@ def test_ends_come_from_files_and_lost_tasks_from_the_queue(tmp_path, queue):
     assert engine.gather() == [Exit("cell3", 75, place(3))]
 
 
+def test_a_task_that_was_put_back_waits_and_the_last_one_is_asked_for(tmp_path, queue, monkeypatch):
+    monkeypatch.setattr(slurm, "LOST_SECONDS", 60.0)
+    engine = slurm.SlurmEngine(GPU, tmp_path / "slurm", "n")
+    [job] = jobs_of(tmp_path, ["true"])
+    job.folder.mkdir(parents=True)
+    engine.submit(job)
+    progress = job.folder / "progress.json"
+    for state, there in (("RUNNING", True), ("PENDING", False)):
+        progress.touch()
+        queue.tasks = (f"41 0 {state}",)
+        assert engine.gather() == []
+        assert progress.exists() == there
+    # Missing once, where the controller has told of a part of its queue: no end.
+    queue.tasks = ()
+    assert engine.gather() == []
+    queue.tasks = ("41 0 RUNNING",)
+    assert engine.gather() == []
+    monkeypatch.setattr(slurm, "LOST_SECONDS", -1.0)
+    assert engine.gather() == []
+
+
 def test_a_second_call_finds_what_the_queue_holds(tmp_path, queue):
     first = slurm.SlurmEngine(GPU, tmp_path / "slurm", "n")
     jobs = jobs_of(tmp_path, ["true"], ["true"], ["true"])
     for job in jobs[:2]:
         first.submit(job)
-    queue.tasks = ("41 0", "41 1")
+    queue.tasks = ("41 0 PENDING", "41 1 PENDING")
     first.gather()
     assert first.stop(20) == "SLURM goes on with job 41 (scancel 41 ends it)"
 
-    queue.tasks = ("41 1", "17 0")
+    queue.tasks = ("41 1 RUNNING", "17 0 RUNNING")
     second = slurm.SlurmEngine(GPU, tmp_path / "slurm", "n")
     assert [second.knows(job.cell_id) for job in jobs] == [False, True, False]
     assert [second.submit(job) for job in jobs] == ["SLURM", "SLURM, job 41_1", "SLURM"]

@@ -17,7 +17,7 @@ from benchmarks.console import Reporter
 from benchmarks.devices import Slot
 from benchmarks.engines.local import LocalEngine
 from benchmarks.engines.process import shell_line, slot_environment
-from benchmarks.runner import Runner, RunnerStoppedError, cell_command
+from benchmarks.runner import Runner, RunnerStoppedError, _reason, cell_command
 from benchmarks.store import Store
 from tests.benchmarks import fake_cell
 
@@ -94,6 +94,30 @@ def test_a_killed_cell_is_tried_once_more(fake):
     assert results[0].status == "ok"
     assert results[1].reason == "killed by SIGKILL twice: out of memory?"
     assert len(failed) == 1
+
+
+def test_a_number_stays_where_its_process_hangs_afterwards(fake, monkeypatch):
+    """A dashboard's upload does not end: the cell is killed in the end, and has its number."""
+    real, began = time.monotonic, []
+
+    def clock():
+        # Time stands still until the number is written, then it flies.
+        if not list(fake.store.root.glob("cells/tiny/*.json")):
+            return 0.0
+        began[:] = began or [real()]
+        return 1000 * (real() - began[0])
+
+    monkeypatch.setattr("benchmarks.runner.time.monotonic", clock)
+    failed, [result], screen = fake(["ok-and-hangs"], timeout_minutes=0.1)
+    assert failed == [] and result.status == "ok"
+    assert "[1/1] tiny good seed 0: ok" in screen
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(255, "exit code 255"), (-11, "killed by SIGSEGV"), (-63, "by signal 63")]
+)
+def test_any_exit_code_is_a_reason(code, words, tmp_path):
+    assert words in _reason(code, tmp_path / "log.txt")
 
 
 def test_slots_run_side_by_side_with_their_own_devices(fake):

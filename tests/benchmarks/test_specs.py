@@ -193,7 +193,7 @@ def test_seeds_and_rows():
     assert parse_seeds("0, 4") == [0, 4]
     assert parse_seeds("7,") == [7]
     assert parse_seeds("") is None
-    for wrong in ("three", "1,x", "-1", "0", "1,1", "1.5", "99999999999", ",", "0x3"):
+    for wrong in ("three", "1,x", "-1", "0", "1,1", "1.5", "99999999999", "1234567890", ",", "0x3"):
         with pytest.raises(ValueError, match="seeds"):
             parse_seeds(wrong)
     assert parse_rows(" a, b,") == ["a", "b"]

@@ -1,5 +1,6 @@
 import pytest
 
+from benchmarks import store as store_module
 from benchmarks.cell_files import ResultError
 from benchmarks.schema import CellResult
 from benchmarks.store import Store
@@ -42,9 +43,9 @@ def test_forgetting_removes_result_and_checkpoints_and_keeps_the_log(store, tiny
         (folder / name).touch()
     store.forget(cell)
     assert store.read("tiny", cell.cell_id) is None
-    # The last says that no other cell's training will do.
+    # The last says that no training from before will do.
     assert sorted(path.name for path in folder.iterdir()) == ["lock", "log.txt", "train-afresh"]
-    assert store.trains_afresh(cell) and not store.trains_afresh(tiny(seed=1))
+    assert store.forgotten(cell).startswith("20") and store.forgotten(tiny(seed=1)) == ""
     store.forget(cell)
 
 
@@ -66,6 +67,21 @@ def test_tables_take_cells_of_the_present_specification_in_its_order(store, tiny
     current, left_out = store.read_table(tiny.spec, budget="smoke", source="standin")
     assert [(r.row, r.seed) for r in current] == [("good", 0), ("good", 1), ("untrained", 0)]
     assert [r.cell_id for r in left_out] == [stale.cell_id]
+
+
+def test_a_table_is_read_while_another_runner_tries_a_cell_again(store, tiny, monkeypatch):
+    for seed in range(3):
+        put(store, tiny(seed=seed))
+    plain = store_module.read_cell
+
+    def meanwhile(path):
+        store.cell_path("tiny", tiny(seed=1).cell_id).unlink(missing_ok=True)
+        return plain(path)
+
+    monkeypatch.setattr(store_module, "read_cell", meanwhile)
+    found, _ = store.read_table(tiny.spec, budget="smoke", source="standin")
+    assert [cell.seed for cell in found] == [0, 2]
+    assert store.read("tiny", tiny(seed=1).cell_id) is None
 
 
 def test_cells_of_different_data_are_not_mixed(store, tiny):

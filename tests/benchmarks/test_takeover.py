@@ -6,11 +6,13 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 from benchmarks import checkpoints, environment
+from benchmarks.acceleration import Acceleration
 from benchmarks.callbacks import StopRequestedError
 from benchmarks.cell import run_cell
 from benchmarks.files import digest, read_json
@@ -173,6 +175,25 @@ def test_a_forgotten_cell_is_trained_from_the_start(tiny, tmp_path, steps):
     assert run(second, tmp_path).reason and len(steps) == 16
     Store(tmp_path).forget(second)
     assert run(second, tmp_path).reason is None and len(steps) == 32
+
+
+def test_cells_that_are_forgotten_together_are_trained_once(tiny, tmp_path, steps):
+    cells = [tiny(table=name) for name in ("tiny", "other", "third", "not-forgotten")]
+    for cell in cells:
+        run(cell, tmp_path)
+    for cell in cells[:3]:
+        Store(tmp_path).forget(cell)
+    time.sleep(1)  # what begins within the same second might have begun before
+    steps.clear()
+    assert run(cells[0], tmp_path).reason is None and len(steps) == 16
+    reasons = [run(cell, tmp_path).reason for cell in cells[1:3]]
+    assert all("table 'tiny'" in reason for reason in reasons) and len(steps) == 16
+
+
+def test_a_training_says_how_it_was_run_wherever_it_goes(tiny, tmp_path, steps):
+    fast = run_cell(tiny(), results=tmp_path, acceleration=Acceleration(channels_last=True))
+    assert fast.accelerated == ["channels-last"]
+    assert run(tiny(table="other"), tmp_path).accelerated == ["channels-last"] and len(steps) == 16
 
 
 def test_it_is_the_last_training_that_counts(tiny, tmp_path, steps, monkeypatch):
