@@ -31,10 +31,10 @@ INDEX     ?= 0
 # Tables whose smoke numbers have been accepted.
 TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results/baselines/*-smoke-standin.json))
 
-COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS)
+COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS) \
+	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(CACHE),--cache-dir $(CACHE))
 BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
-	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(ROWS),--rows $(ROWS)) \
-	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(CACHE),--cache-dir $(CACHE)) \
+	$(if $(ROWS),--rows $(ROWS)) $(if $(SEEDS),--seeds $(SEEDS)) \
 	--engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(CPUS),--cpus $(CPUS)) \
 	$(if $(SBATCH),--sbatch "$(SBATCH)") \
 	--cell-devices $(CELL_DEVICES) --cell-nodes $(CELL_NODES) $(FLAGS)
@@ -55,7 +55,7 @@ install: $(STAMP) ## Make the virtual environment
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"whatwhere needs Python 3.11 to 3.13, {sys.executable} is {v[0]}.{v[1]}; choose another: make PYTHON=python3.12 ...")'
-	@echo "Setting up $(VENV): a few minutes, about 6 GB."
+	@echo "Setting up $(VENV): a few minutes, about 7 GB."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
@@ -86,7 +86,7 @@ accept-%: $(STAMP) ## Make a table the new baseline: make accept-mafl REASON="..
 	@$(BIN)/whatwhere accept $* $(COMMON) --reason "$(REASON)"
 
 keep-%: $(STAMP) ## Put a table's finished cells into git: make keep-mafl
-	@$(BIN)/whatwhere keep $* $(COMMON) $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
+	@$(BIN)/whatwhere keep $* $(COMMON)
 
 tables: $(STAMP) ## Write the tables of all kept cells, docs/leaderboard.md, and parts of tables in other pages
 	@$(BIN)/whatwhere leaderboard --excerpts README.md --excerpts docs/findings.md

@@ -183,7 +183,8 @@ class Attempt:
 
     def _distrust(self, error: Exception) -> None:
         """Mended code must not go on from what broken code has trained."""
-        if self.computing and not isinstance(error, OUTSIDE_CAUSES):
+        outside = isinstance(error, OUTSIDE_CAUSES) or (self.world_size > 1 and self.group.lost())
+        if self.computing and not outside:
             for stage in self.stages:
                 checkpoints.discard(stage.checkpoint)
 

@@ -46,7 +46,7 @@ def edit(
     checkpoint: CheckpointArgument,
     change: Annotated[
         list[str] | None,
-        typer.Option("--edit", help='E.g. "move 3 0.2 -0.1" (listed below); again for more.'),
+        typer.Option("--edit", help='E.g. "move 3 0.2 -0.1" (listed above); again for more.'),
     ] = None,
     script: Annotated[
         Path | None, typer.Option(help="A JSON file of edits, done before those of --edit.")

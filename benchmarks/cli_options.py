@@ -74,7 +74,7 @@ WaitOption = Annotated[
 BaselinesOption = Annotated[
     Path | None, typer.Option("--baselines", help="Folder of accepted numbers.")
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or mps.")]
 CheckpointArgument = Annotated[
     Path, typer.Argument(help="A checkpoint, or a cell's folder RESULTS/runs/CELL.")
 ]

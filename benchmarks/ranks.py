@@ -163,6 +163,15 @@ class Group:
         for name in (_LOCAL, _NODE):
             os.environ.pop(name, None)
 
+    def lost(self) -> bool:
+        """Whether one of the others of this machine was killed, rather than failed."""
+        deadline = time.monotonic() + 2
+        codes = [child.poll() for child in self._children]
+        while all(code is None for code in codes) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            codes = [child.poll() for child in self._children]
+        return any(code is not None and code < 0 for code in codes)
+
     def _start_others(self) -> None:
         for local in range(1, self.world.devices):
             # In a session of its own: who stops the cell tells the leader, and it the others.

@@ -221,7 +221,8 @@ class CelebA(DataModule):
     def _root(self) -> Path:
         if self.source == "real":
             if self.root is None:
-                raise not_found(None, ["a folder to look in; give it with --data-root DIR"])
+                missing = ["a folder to look in; give it with --data-root DIR"]
+                raise not_found(None, missing, wild=self.wild)
             return self.root
         recipe_version, write = self.standin_tree()
         sizes = "-".join(str(size) for size in self.standin_sizes.values())

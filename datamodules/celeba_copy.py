@@ -49,7 +49,7 @@ class CelebACopy:
         """
         files = find_files(root, wild=wild)
         if files.missing():
-            raise not_found(root, files.missing())
+            raise not_found(root, files.missing(), wild=wild)
         if files.marker is not None and not standin:
             raise DataError(
                 f"{files.marker} says that these are stand-in faces: they cannot be read as the "
@@ -73,6 +73,7 @@ class CelebACopy:
                     f"{len(absent):,} of {len(needed):,} pictures in {files.images}, "
                     f"{absent[0]} the first (half unpacked?)"
                 ],
+                wild=wild,
             )
         return cls(files, images, splits)
 

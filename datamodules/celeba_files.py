@@ -36,7 +36,7 @@ DEPTH: Final = 5
 """Folders are searched this deep: the documented trees need three levels below the root."""
 IMAGE_NAME: Final = re.compile(r"^\d{6}\.(jpg|png)$")
 OBTAIN: Final = (
-    "CelebA is free for research from mmlab.ie.cuhk.edu.hk/projects/CelebA.html (aligned pictures, "
+    "CelebA is free for research from mmlab.ie.cuhk.edu.hk/projects/CelebA.html (Img, "
     "Anno, Eval); the MAFL lists are MAFL/training.txt and MAFL/testing.txt of "
     "github.com/zhzhanp/TCDCN-face-alignment"
 )
@@ -83,7 +83,7 @@ def find_files(root: Path, *, wild: bool = False) -> CelebAFiles:
         DatasetNotFoundError: there is no such folder.
     """
     if not root.is_dir():
-        raise not_found(root, ["the folder itself"])
+        raise not_found(root, ["the folder itself"], wild=wild)
     files: dict[str, list[Path]] = {}
     folders: dict[str, list[Path]] = {}
     for folder, subfolders, names in _walk(root, DEPTH):
@@ -106,11 +106,14 @@ def find_files(root: Path, *, wild: bool = False) -> CelebAFiles:
     return CelebAFiles(root=root, images=first, wild=wild, **found)
 
 
-def not_found(root: Path | None, missing: Sequence[str]) -> DatasetNotFoundError:
+def not_found(
+    root: Path | None, missing: Sequence[str], *, wild: bool = False
+) -> DatasetNotFoundError:
     """The error for a copy that lacks something; None where no folder was given."""
+    name, kind = ("celeba_wild", " of pictures in the wild") if wild else ("celeba", "")
     return DatasetNotFoundError(
-        f"no complete CelebA copy in {root or '(no folder given)'}: missing "
-        f"{'; '.join(missing)}. {OBTAIN}. `whatwhere data verify celeba --data-root "
+        f"no complete CelebA copy{kind} in {root or '(no folder given)'}: missing "
+        f"{'; '.join(missing)}. {OBTAIN}. `whatwhere data verify {name} --data-root "
         f"{root or 'DIR'}` shows what is found."
     )
 

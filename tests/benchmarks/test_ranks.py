@@ -97,7 +97,7 @@ def test_a_cell_of_two_processes_stops_and_goes_on_with_one(tiny, tmp_path, alon
 
 
 def test_a_lost_process_ends_the_others(tiny, tmp_path, monkeypatch):
-    """The leader fails within seconds; it does not wait for who will not come."""
+    """The leader fails within seconds, waits for nobody who will not come, and can go on."""
     results = tmp_path / "two"
     folder = Store(results).run_folder(tiny().cell_id)
     leader = start(tiny, results, "--devices", "2", TINY_PAUSE="0.3", WHATWHERE_SAVE_SECONDS="0")
@@ -110,6 +110,7 @@ def test_a_lost_process_ends_the_others(tiny, tmp_path, monkeypatch):
     assert leader.wait(120) == 1, logs(results)
     result = Store(results).read("tiny", tiny().cell_id)
     assert result.status == "failed"
+    assert (folder / "resume.ckpt").exists()
 
 
 def children(pid):
