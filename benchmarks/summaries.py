@@ -81,8 +81,14 @@ def one_group(cells: Sequence[CellResult]) -> Group:
 
 
 def shared_config(cell: CellResult) -> dict[str, Any]:
-    """The part of a cell's configuration that is the row's own: without seed, data, protocol."""
-    return {key: value for key, value in cell.config.items() if key not in COMPARABLE}
+    """The part of a cell's configuration that is the row's own: without seed, data, protocol.
+
+    Nor is the seed of what a cell starts from, which is the cell's.
+    """
+    own = {key: value for key, value in cell.config.items() if key not in COMPARABLE}
+    if own.get("base"):
+        own["base"] = {key: value for key, value in own["base"].items() if key != "seed"}
+    return own
 
 
 def config_id(cell: CellResult) -> str:

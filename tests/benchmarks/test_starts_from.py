@@ -13,8 +13,11 @@ from benchmarks.console import progress_words
 from benchmarks.schema import CellSpec
 from benchmarks.specs import SpecError, load_spec, resolve_cell
 from benchmarks.store import Store
+from benchmarks.summaries import MixedCellsError
+from benchmarks.table_data import build_table
 from benchmarks.trained import load_trained
 from lightning_modules import registry
+from tests.benchmarks import fake_cell
 from tests.benchmarks.tiny import SPEC, TinyMethod
 
 ON = """
@@ -93,6 +96,19 @@ def encoder_of(results, cell):
 def weights(results, cell):
     path = Store(results).run_folder(cell.cell_id) / "resume.ckpt"
     return checkpoints.check_owner(path, cell.cell_id)["state_dict"]["layer.weight"]
+
+
+def test_seeds_of_a_row_share_a_table_whatever_their_bases_seeds(spec):
+    cells = [
+        cell_of(spec, seed=seed).result("ok", None, metrics={"nme": 2.0 + seed}, **fake_cell.MADE)
+        for seed in range(3)
+    ]
+    assert [cell.config["base"]["seed"] for cell in cells] == [0, 1, 2]
+    [row] = [item for item in build_table(spec, cells).rows if item.cells]
+    assert row.seeds == (0, 1, 2)
+    other = cells[2].config | {"base": cells[2].config["base"] | {"method": "zhang"}}
+    with pytest.raises(MixedCellsError, match=r"base\.method tiny -> zhang; run its seeds"):
+        build_table(spec, [*cells[:2], cells[2].model_copy(update={"config": other})])
 
 
 def test_a_cell_says_what_it_stands_on_and_a_name_does_not_matter(spec):
