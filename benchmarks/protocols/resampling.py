@@ -29,7 +29,7 @@ from benchmarks.protocols.persons import ratio_interval
 from datamodules.interface import DataModule
 from lightning_modules.interface import Codes, HasClipCodes, HasClipPrior, Method
 
-VERSION: Final = 1
+VERSION: Final = 2
 NEUTRAL: Final = 0
 KINDS: Final = {
     "judge_acc": "real",

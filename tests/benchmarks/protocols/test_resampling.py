@@ -31,8 +31,8 @@ GOLDEN = {
 }
 
 
-def test_version_one_gives_these_numbers(scored):
-    assert resampling.VERSION == 1 and set(scored.metrics) == set(GOLDEN) == set(KINDS)
+def test_version_two_gives_these_numbers(scored):
+    assert resampling.VERSION == 2 and set(scored.metrics) == set(GOLDEN) == set(KINDS)
     assert set(KINDS) <= set(METRICS)
     for metric, value in GOLDEN.items():
         # A trained network: two of 36 clips.
@@ -101,6 +101,33 @@ def test_a_judge_is_a_function_of_its_seed_and_leaves_torchs_generator_alone(mon
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def faint(count, seed):
+    """Loud pictures of nobody twice, in which a faint stripe goes down, up, or aside."""
+    generator = torch.Generator().manual_seed(seed)
+    looks = torch.rand(count, 1, 3, SIDE, SIDE, generator=generator)
+    label = torch.arange(count) % 3
+    clips = looks.repeat(1, STEPS, 1, 1, 1)
+    for clip, k in zip(clips, label.tolist(), strict=True):
+        for step in range(STEPS):
+            at = 2 * (STEPS - step if k == 1 else step) + 6
+            stripe = (slice(None), slice(at, at + 2)) if k < 2 else (..., slice(at, at + 2))
+            clip[step][stripe] += 0.05
+    return clips, label
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_faint_motion_is_learned_beside_loud_looks_from_any_seed(monkeypatch, seed):
+    monkeypatch.setattr(judge, "EPOCHS", 30)
+    judged = fit_judge(*faint(96, 0), 3, seed=seed)
+    clips, label = faint(48, 1)
+    assert (judged.verdict(clips) == label).float().mean() > 0.8
+
+
+def test_clips_in_which_nothing_moves_are_no_division_by_zero():
+    still = torch.rand(2, 1, 3, SIDE, SIDE).repeat(1, STEPS, 1, 1, 1)
+    assert Judge(6, float(judge.motion_of(still).std()))(still).isfinite().all()
+
+
 def test_moved_clips_are_the_same_clip_elsewhere():
     clip = torch.rand(4, 2, 3, SIDE, SIDE)
     moved = judge._varied(clip, torch.Generator().manual_seed(0))
@@ -108,7 +135,7 @@ def test_moved_clips_are_the_same_clip_elsewhere():
     inside = {tuple(moved[0, 0, :, 16, x].tolist()) for x in range(8, 24)}
     every = {tuple(clip[0, 0, :, y, x].tolist()) for y in range(SIDE) for x in range(SIDE)}
     assert inside <= every
-    assert Judge(6)(clip).shape == (4, 6)
+    assert Judge(6, 1.0)(clip).shape == (4, 6)
 
 
 def test_who_cannot_draw_is_not_judged_and_broken_paint_is_named(monkeypatch):
