@@ -1,10 +1,11 @@
 """Claims as data: what a paper says in words, as a predicate over measured cells.
 
-A claim reads ``left relation factor * right``, each side a row's metric. Its verdict:
+A claim reads ``left relation factor * right``, each side a row's metric, counted from ``chance``
+where the claim names one. Its verdict:
 
 * ``holds`` or ``fails``: the difference is on the claim's side, or against it, beyond the noise, at
   one-sided confidence of 95 %;
-* ``undecided``: the difference lies within the noise;
+* ``undecided``: the difference lies within the noise, or the right side is at chance;
 * ``not run``: a side has no trustworthy number, and why.
 
 Noise is that between seeds: paired by seed where two or more are shared, else Welch's. With one
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from benchmarks.metrics import METRICS, metric_info
@@ -39,8 +40,8 @@ class Published:
     """What the published numbers alone say of a claim.
 
     Args:
-        left: value of the left side.
-        right: value of the right side, without the factor.
+        left: value of the left side, counted from chance as in the claim.
+        right: value of the right side, likewise, without the factor.
         difference: in the claim's favour.
     """
 
@@ -62,8 +63,8 @@ class ClaimVerdict:
         claim: the claim.
         verdict: see the module.
         reason: one sentence with the numbers.
-        left: mean of the left side, over the seeds that were compared.
-        right: mean of the right side, without the factor.
+        left: mean of the left side, counted from chance, over the seeds that were compared.
+        right: mean of the right side, likewise, without the factor.
         difference: in the claim's favour, in the metric's unit.
         interval: bounds of the difference, each at one-sided 95 %.
         basis: what the noise was taken from.
@@ -190,7 +191,7 @@ def _judge(
         side = _side(operand, spec, rows, group)
         if isinstance(side, str):
             return ClaimVerdict(claim, "not run", f"{side}.", published=published)
-        sides.append(side)
+        sides.append(side - claim.chance)
     left, right = sides
     if isinstance(left, float):
         if isinstance(right, float):
@@ -202,7 +203,19 @@ def _judge(
         compared = Comparison(left, turned.left, _scaled(turned, -claim.factor), turned.basis)
     else:
         compared = compare(left, right, claim.factor)
-    return _verdict(claim, compared, published)
+    found = _verdict(claim, compared, published)
+    if claim.chance and not _positive(right):
+        chance = f"{claim.right.row} {claim.right.metric} is not beyond chance by itself."
+        found = replace(found, verdict="undecided", reason=f"{found.reason} But {chance}")
+    return found
+
+
+def _positive(side: Sample | float) -> bool:
+    """Whether a side is above zero, beyond the noise if it has any."""
+    if isinstance(side, float):
+        return side > 0
+    difference = compare(side, 0.0).difference
+    return difference is not None and difference.interval(LEVEL)[1] < 0
 
 
 def _verdict(claim: Claim, compared: Comparison, published: Published | None) -> ClaimVerdict:
@@ -273,7 +286,7 @@ def _published(claim: Claim, spec: Spec) -> Published | None:
         number = spec.row(operand.row).published.get(operand.metric)
         if number is None:
             return None
-        values.append(number.value)
+        values.append(number.value - claim.chance)
     gap = claim.factor * values[1] - values[0]
     return Published(values[0], values[1], gap if claim.relation == "<" else -gap)
 
@@ -288,7 +301,8 @@ def _numbers(claim: Claim, compared: Comparison) -> str:
     if claim.factor != 1.0:
         times = f"{claim.factor:g} times "
         words[1] += f" = {show(claim.factor * compared.right)}"
-    return f"{words[0]} against {times}{words[1]}"
+    beyond = f", counted from chance, {show(claim.chance)}" if claim.chance else ""
+    return f"{words[0]} against {times}{words[1]}{beyond}"
 
 
 def _scaled(compared: Comparison, factor: float) -> Difference | None:

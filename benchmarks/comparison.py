@@ -306,22 +306,18 @@ def _turn(before: ClaimVerdict, after: ClaimVerdict, margin: Change) -> Outcome:
 
 def margins(claim: Claim, spec: Spec, rows: Rows) -> dict[int, float]:
     """Seed -> ``factor * right - left`` in the claim's favour, of the seeds both sides have."""
-    sides: list[dict[int, float] | float] = []
-    for operand in (claim.left, claim.right):
-        sides.append(_values(operand, spec, rows))
-    left, right = sides
-    if isinstance(left, float) and isinstance(right, float):
+    sides = [_values(operand, spec, rows) for operand in (claim.left, claim.right)]
+    if all(isinstance(side, float) for side in sides):
         return {}
     seeds = set.intersection(*(set(side) for side in sides if not isinstance(side, float)))
     sign = 1.0 if claim.relation == "<" else -1.0
-    return {
-        seed: sign
-        * (
-            claim.factor * (right if isinstance(right, float) else right[seed])
-            - (left if isinstance(left, float) else left[seed])
+    found = {}
+    for seed in sorted(seeds):
+        ours, theirs = (
+            (side if isinstance(side, float) else side[seed]) - claim.chance for side in sides
         )
-        for seed in sorted(seeds)
-    }
+        found[seed] = sign * (claim.factor * theirs - ours)
+    return found
 
 
 def _values(operand: Operand, spec: Spec, rows: Rows) -> dict[int, float] | float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -144,6 +144,16 @@ class Sample:
         if len(self.values) != 1:
             return None
         return self.intervals.get(next(iter(self.values)))
+
+    def __sub__(self, shift: float) -> Sample:
+        """The sample counted from ``shift``; itself if that is zero."""
+        if not shift:
+            return self
+        return replace(
+            self,
+            values={seed: value - shift for seed, value in self.values.items()},
+            intervals={seed: (a - shift, b - shift) for seed, (a, b) in self.intervals.items()},
+        )
 
     def picture_error(self) -> float | None:
         """Standard error that the test pictures leave; None where a seed has no interval.

@@ -282,9 +282,10 @@ def _claim(item: ClaimVerdict) -> Text:
         show = METRICS[claim.left.metric].format
         times = "" if claim.factor == 1.0 else f"{claim.factor:g} times "
         agree = "as claimed" if item.published.holds else "not as claimed"
+        chance = ", counted from chance" if claim.chance else ""
         parts.append(
             f" Published: {show(item.published.left)} against {times}"
-            f"{show(item.published.right)}, {agree}"
+            f"{show(item.published.right)}{chance}, {agree}"
         )
         parts.append(f" ({claim.source}).")
     elif claim.origin == "paper":

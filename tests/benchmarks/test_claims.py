@@ -109,6 +109,48 @@ def test_factor(right, expected):
     assert f"against 0.5 times mean nme {right:.2f} = {right / 2:.2f}" in found.reason
 
 
+def above_chance(values, right, **changes):
+    kept = claim(("good", "nme"), ("plain", "nme"), factor=0.8, chance=20.0, **changes)
+    return verdict({"good": values, "plain": right}, kept)
+
+
+def test_sides_are_counted_from_chance_before_the_factor():
+    found = above_chance([37.0, 37.2, 36.8], [40.0, 40.1, 39.9], relation=">")
+    assert (found.verdict, found.left, found.right) == ("holds", pytest.approx(17), 20)
+    assert found.difference == pytest.approx(17 - 0.8 * 20)
+    assert (
+        "good nme 17.00 against 0.8 times plain nme 20.00 = 16.00, counted from chance, 20.00: "
+        "1.00 for the claim"
+    ) in found.reason
+    # 35 is more than 0.8 times 40, yet not as far above chance.
+    assert above_chance([35.0, 35.2, 34.8], [40.0, 40.1, 39.9], relation=">").verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    "right", [[20.5, 19.9, 19.6], [18.0, 18.1, 17.9]], ids=["near chance", "below"]
+)
+@pytest.mark.parametrize("relation", ["<", ">"])
+def test_nothing_follows_from_a_right_side_at_chance(relation, right):
+    for left in (30.0, 10.0):
+        found = above_chance([left, left + 0.1, left - 0.1], right, relation=relation)
+        assert found.verdict == "undecided"
+        assert found.reason.endswith("But plain nme is not beyond chance by itself.")
+
+
+def test_of_one_seed_the_pictures_tell_whether_a_side_is_beyond_chance():
+    kept = claim(("good", "nme"), ("plain", "nme"), factor=0.8, chance=20.0, relation=">")
+    values = {"good": [40.0], "plain": [24.0]}
+    assert verdict(values, kept, intervals=1.0).verdict == "holds"
+    assert verdict(values, kept, intervals=6.0).reason.endswith("beyond chance by itself.")
+
+
+def test_published_numbers_are_counted_from_chance_too():
+    against = claim(("good", "nme"), ("elsewhere", "nme", "published"), factor=0.5, chance=2.0)
+    found = verdict({"good": [2.1, 2.2, 2.15]}, against, source="real", budget="full")
+    assert found.verdict == "holds" and found.right == 1.0
+    assert found.published.difference == pytest.approx(0.5 * 1.0 - 0.5)
+
+
 def test_factor_scales_the_noise_of_its_side():
     left = Sample("a", "nme", {0: 1.0}, {0: (1.0, 1.0)})
     right = Sample("b", "nme", {0: 4.0}, {0: (3.0, 5.0)})

@@ -151,15 +151,17 @@ def test_margins_are_paired_by_seed_and_in_the_claims_favour():
             claim(("good", "nme"), ("plain", "nme"), id="less", factor=0.5),
             claim(("good", "nme"), ("plain", "nme"), id="more", relation=">"),
             claim(("good", "nme"), ("elsewhere", "nme", "published"), id="paper"),
+            claim(("good", "nme"), ("plain", "nme"), id="kept", factor=0.5, chance=4.0),
         ]
     )
     rows = by_row(
         spec,
         [*make_row(spec, "good", {0: 5.0, 1: 6.0}), *make_row(spec, "plain", {1: 8.0, 2: 9.0})],
     )
-    less, more, paper = (margins(item, spec, rows) for item in spec.claims)
+    less, more, paper, kept = (margins(item, spec, rows) for item in spec.claims)
     assert (less, more) == ({1: -2.0}, {1: -2.0})
     assert paper == {0: -2.0, 1: -3.0}
+    assert kept == {1: 0.5 * (8.0 - 4.0) - (6.0 - 4.0)}
 
 
 def test_the_report_says_it_and_hostile_names_take_no_effect():
