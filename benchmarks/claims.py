@@ -191,7 +191,7 @@ def _judge(
         side = _side(operand, spec, rows, group)
         if isinstance(side, str):
             return ClaimVerdict(claim, "not run", f"{side}.", published=published)
-        sides.append(side - claim.chance)
+        sides.append(side - (claim.chance or 0.0))
     left, right = sides
     if isinstance(left, float):
         if isinstance(right, float):
@@ -204,7 +204,7 @@ def _judge(
     else:
         compared = compare(left, right, claim.factor)
     found = _verdict(claim, compared, published)
-    if claim.chance and not _positive(right):
+    if claim.chance is not None and not _positive(right):
         chance = f"{claim.right.row} {claim.right.metric} is not beyond chance by itself."
         found = replace(found, verdict="undecided", reason=f"{found.reason} But {chance}")
     return found
@@ -286,7 +286,7 @@ def _published(claim: Claim, spec: Spec) -> Published | None:
         number = spec.row(operand.row).published.get(operand.metric)
         if number is None:
             return None
-        values.append(number.value - claim.chance)
+        values.append(number.value - (claim.chance or 0.0))
     gap = claim.factor * values[1] - values[0]
     return Published(values[0], values[1], gap if claim.relation == "<" else -gap)
 

@@ -311,10 +311,11 @@ def margins(claim: Claim, spec: Spec, rows: Rows) -> dict[int, float]:
         return {}
     seeds = set.intersection(*(set(side) for side in sides if not isinstance(side, float)))
     sign = 1.0 if claim.relation == "<" else -1.0
+    chance = claim.chance or 0.0
     found = {}
     for seed in sorted(seeds):
         ours, theirs = (
-            (side if isinstance(side, float) else side[seed]) - claim.chance for side in sides
+            (side if isinstance(side, float) else side[seed]) - chance for side in sides
         )
         found[seed] = sign * (claim.factor * theirs - ours)
     return found

@@ -95,8 +95,8 @@ class Claim(Model):
         source: where the sentence stands.
         origin: ``paper``, or ``suite`` for what the suite itself expects.
         factor: e.g. 0.5 in "below half of the mean shape's error".
-        chance: what guessing reaches, in the unit of both sides, which are counted from there. "At
-            least 80 % as often" means nothing of accuracies at chance, and is undecided of them.
+        chance: what guessing reaches, in the unit of both sides, which are counted from there; for
+            R2 it is 0. "At least 80 % as often" means nothing of numbers at chance: undecided.
     """
 
     id: Identifier
@@ -107,7 +107,7 @@ class Claim(Model):
     relation: Literal["<", ">"] = "<"
     right: Operand
     factor: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    chance: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    chance: float | None = Field(default=None, allow_inf_nan=False)
 
 
 class Ranking(Model):
