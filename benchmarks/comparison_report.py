@@ -38,7 +38,7 @@ def to_markdown(before: str, after: str, found: Sequence[TableComparison]) -> st
         found: the tables.
     """
     blocks: list[Block] = [
-        doc.Heading(text(f"{before} -> {after}"), 1),
+        doc.Heading(text(f"{before} → {after}"), 1),
         doc.Paragraph(text(HOW_TO_READ)),
     ]
     for item in sorted(found, key=lambda item: -item.exit_code):
@@ -118,8 +118,8 @@ def _side(metric: str, numbers: tuple[float, float | None, int] | None) -> str:
 
 def _claim(item: ClaimChange) -> Text:
     margin = item.margin
-    turned = item.before if item.before == item.after else f"{item.before} -> {item.after}"
-    words = f": {item.claim.text}. Margin {_side(margin.metric, margin.before)} -> "
+    turned = item.before if item.before == item.after else f"{item.before} → {item.after}"
+    words = f": {item.claim.text}. Margin {_side(margin.metric, margin.before)} → "
     words += _side(margin.metric, margin.after)
     if margin.p is not None:
         words += f", p = {margin.p:.1g}"

@@ -169,13 +169,13 @@ def test_the_report_says_it_and_hostile_names_take_no_effect():
     old, new = side([5.0, 5.05, 4.95]), side([9.0, 9.05, 8.95])
     found = [compare_tables(spec, old, new)]
     text = comparison_report.to_markdown("main | <b>", "HEAD (0123456789)", found)
-    assert text.startswith("# main \\| &lt;b&gt; -&gt; HEAD (0123456789)")
+    assert text.startswith("# main \\| &lt;b&gt; → HEAD (0123456789)")
     assert "## made-quick-standin: worse, 1 worse, 1 equal" in text
     (line,) = [line for line in text.splitlines() if line.startswith("| good")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[1:5] == ["`nme`", "5.00 ± 0.05 (n = 3)", "9.00 ± 0.05 (n = 3)", "-4"]
     assert cells[-1] == "**worse**"
-    assert "- **worse, holds -&gt; fails**: One beats the other. Margin 3.00" in text
+    assert "- **worse, holds → fails**: One beats the other. Margin 3.00" in text
     content = json.loads(comparison_report.to_json("a", "b", found), parse_constant=pytest.fail)
     assert content["exit_code"] == 1
     (table,) = content["tables"]
