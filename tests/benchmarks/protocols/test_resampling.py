@@ -128,14 +128,20 @@ def test_clips_in_which_nothing_moves_are_no_division_by_zero():
     assert Judge(6, float(judge.motion_of(still).std()))(still).isfinite().all()
 
 
-def test_moved_clips_are_the_same_clip_elsewhere():
-    clip = torch.rand(4, 2, 3, SIDE, SIDE)
+def test_varied_clips_are_the_same_clip_elsewhere_and_two_of_three_are_blurred():
+    clip = torch.rand(7, 2, 3, SIDE, SIDE)
     moved = judge._varied(clip, torch.Generator().manual_seed(0))
     assert moved.shape == clip.shape
-    inside = {tuple(moved[0, 0, :, 16, x].tolist()) for x in range(8, 24)}
     every = {tuple(clip[0, 0, :, y, x].tolist()) for y in range(SIDE) for x in range(SIDE)}
+    inside = {tuple(moved[0, 0, :, 16, x].tolist()) for x in range(8, 24)}
     assert inside <= every
-    assert Judge(6, 1.0)(clip).shape == (4, 6)
+    # A box over n numbers that have nothing to do with each other leaves 1 / sqrt(n) of the spread.
+    spread = moved[..., 4:-4, 4:-4].flatten(1).std(1) / clip.std()
+    for first, side in enumerate(judge.BLURS):
+        torch.testing.assert_close(
+            spread[first::3], torch.full_like(spread[first::3], 1 / side), rtol=0.1, atol=0
+        )
+    assert Judge(6, 1.0)(clip).shape == (7, 6)
 
 
 def test_who_cannot_draw_is_not_judged_and_broken_paint_is_named(monkeypatch):
