@@ -311,7 +311,7 @@ def _row(cells: Sequence[CellResult], budget: str) -> RowBaseline:
             rel_tol = max(rel_tol, SMOKE_REL_TOL)
             if not info.unit:
                 abs_tol = max(abs_tol, SMOKE_ABS_TOL)
-            elif not info.rel_tol:  # a share, of some dozen samples here
+            elif info.unit == "%" and not info.rel_tol:  # a share, of some dozen samples here
                 abs_tol = max(abs_tol, 100 * SMOKE_ABS_TOL)
         metrics[found.metric] = MetricBaseline(
             mean=found.mean, std=found.std, n=len(found.values), rel_tol=rel_tol, abs_tol=abs_tol

@@ -43,11 +43,13 @@ class Published:
         left: value of the left side, counted from chance as in the claim.
         right: value of the right side, likewise, without the factor.
         difference: in the claim's favour.
+        sources: where the two numbers stand; papers do not measure alike.
     """
 
     left: float
     right: float
     difference: float
+    sources: tuple[str, str]
 
     @property
     def holds(self) -> bool:
@@ -281,14 +283,17 @@ def _side(
 
 
 def _published(claim: Claim, spec: Spec) -> Published | None:
-    values = []
-    for operand in (claim.left, claim.right):
-        number = spec.row(operand.row).published.get(operand.metric)
-        if number is None:
-            return None
-        values.append(number.value - (claim.chance or 0.0))
-    gap = claim.factor * values[1] - values[0]
-    return Published(values[0], values[1], gap if claim.relation == "<" else -gap)
+    left, right = (
+        spec.row(side.row).published.get(side.metric) for side in (claim.left, claim.right)
+    )
+    if left is None or right is None:
+        return None
+    chance = claim.chance or 0.0
+    ours, theirs = left.value - chance, right.value - chance
+    gap = claim.factor * theirs - ours
+    return Published(
+        ours, theirs, gap if claim.relation == "<" else -gap, (left.source, right.source)
+    )
 
 
 def _numbers(claim: Claim, compared: Comparison) -> str:
@@ -301,8 +306,8 @@ def _numbers(claim: Claim, compared: Comparison) -> str:
     if claim.factor != 1.0:
         times = f"{claim.factor:g} times "
         words[1] += f" = {show(claim.factor * compared.right)}"
-    beyond = f", counted from chance, {show(claim.chance)}" if claim.chance else ""
-    return f"{words[0]} against {times}{words[1]}{beyond}"
+    chance = f"Counted from chance, {show(claim.chance)}, " if claim.chance else ""
+    return f"{chance}{words[0]} against {times}{words[1]}"
 
 
 def _scaled(compared: Comparison, factor: float) -> Difference | None:

@@ -34,9 +34,9 @@ def keep(
     results: ResultsOption = RESULTS,
     into: IntoOption = RESULTS,
 ) -> None:
-    """Copy a table's finished cells to where git has them, and write the table of what is kept.
+    """Copy a table's cells to where git has them, and write the table of what is kept.
 
-    Exit 1 where some could not be kept: failed ones, and those of uncommitted changes.
+    Exit 1 where one has failed, which the table then says, or cannot be kept: uncommitted changes.
     """
     from benchmarks import showing as work
     from benchmarks.bench import Choice

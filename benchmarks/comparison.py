@@ -100,7 +100,7 @@ class TableComparison:
     Args:
         name: ``<table>-<budget>-<source>``.
         errors: why the numbers do not compare; then nothing was tested.
-        notes: rows that one side lacks, settings that differ.
+        notes: rows and seeds that one side lacks, settings that differ.
     """
 
     name: str
@@ -337,4 +337,8 @@ def _notes(spec: Spec, before: Rows, after: Rows) -> list[str]:
         elif old and new:
             settings = describe_difference(shared_config(old[0]), shared_config(new[0]))
             notes += [f"{row.id}: other settings, {settings}"] if settings else []
+            seeds = [{cell.seed for cell in side} for side in (old, new)]
+            for words, only in (("before", seeds[0] - seeds[1]), ("after", seeds[1] - seeds[0])):
+                if only:
+                    notes.append(f"{row.id}: seed {', '.join(map(str, sorted(only)))} only {words}")
     return notes

@@ -71,7 +71,8 @@ def _table(item: TableComparison) -> list[Block]:
             doc.Heading(text(f"{item.name}: not comparable")),
             doc.Listing([text(words) for words in item.errors]),
         ]
-    verdict = "worse" if item.exit_code else "fine"
+    untested = any(change.outcome == "no test" for change in item.metrics)
+    verdict = "worse" if item.exit_code else "not tested throughout" if untested else "fine"
     numbers = summary(change.outcome for change in item.metrics)
     blocks: list[Block] = [doc.Heading(text(f"{item.name}: {verdict}, {numbers}"))]
     shown = [change for change in item.metrics if change.outcome not in QUIET]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -91,6 +91,9 @@ class Decomposition:
     published: float | None
 
 
+Lead = Literal["beaten", "ahead", "unknown"]
+
+
 @dataclass(frozen=True)
 class Upset:
     """A control that beats methods on a metric.
@@ -99,12 +102,14 @@ class Upset:
         control: its row.
         beaten: rows of methods it beats beyond the noise.
         ahead: rows of methods it is ahead of, within the noise.
+        unknown: rows of methods it is ahead of, where nothing tells the noise.
     """
 
     control: str
     metric: str
     beaten: tuple[str, ...]
     ahead: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 def is_control(row: Row) -> bool:
@@ -153,30 +158,30 @@ def upsets(spec: Spec, cells: Sequence[CellResult]) -> list[Upset]:
     for metric in (key for key in spec.columns if METRICS[key].judged and not METRICS[key].leak):
         for control in controls:
             theirs = sample(control.id, rows[control.id], metric)
-            beaten: list[str] = []
-            ahead: list[str] = []
+            leads: dict[Lead, list[str]] = {"beaten": [], "ahead": [], "unknown": []}
             for method in methods:
-                ours = sample(method.id, rows[method.id], metric)
-                lead = _lead(theirs, ours)
+                lead = _lead(theirs, sample(method.id, rows[method.id], metric))
                 if lead is not None:
-                    (beaten if lead else ahead).append(method.id)
-            if beaten or ahead:
-                found.append(Upset(control.id, metric, tuple(beaten), tuple(ahead)))
+                    leads[lead].append(method.id)
+            if any(leads.values()):
+                found.append(
+                    Upset(control.id, metric, **{name: tuple(ids) for name, ids in leads.items()})
+                )
     return found
 
 
-def _lead(control: Sample, method: Sample) -> bool | None:
-    """None if the control is not ahead; else whether that is beyond the noise."""
-    if not control.values or not method.values:
+def _lead(control: Sample, method: Sample) -> Lead | None:
+    """How far the control is ahead; None if it is not, or if a seed of either has no number."""
+    if not control.values or not method.values or control.problems or method.problems:
         return None
     info = METRICS[control.metric]
     compared = compare(control, method)
     if info.worse_by(compared.right, compared.left) >= 0:
         return None
     if compared.difference is None:
-        return False
+        return "unknown"
     low, high = compared.difference.interval(LEVEL)
-    return low > 0 if info.better == "lower" else high < 0
+    return "beaten" if (low > 0 if info.better == "lower" else high < 0) else "ahead"
 
 
 def _part(gains: Sequence[float]) -> Part:

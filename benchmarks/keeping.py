@@ -1,6 +1,6 @@
 """Cells in git: what stands behind the tables in git, so that anybody can render them again.
 
-``RESULTS/cells`` is everybody's own and in no repository. `keep` copies a table's finished cells
+``RESULTS/cells`` is everybody's own and in no repository. `keep` copies a table's cells
 from there to ``RESULTS/kept/cells``, without what they say of a machine's folders, and writes the
 table of what is kept to ``RESULTS/tables``. A kept cell is one file of a few kilobytes, numbers
 and settings; checkpoints, curves and pictures stay in the run folder.
@@ -41,21 +41,24 @@ class Kept:
     Args:
         written: cells that are kept now, by row and seed.
         dropped: cells that were kept and no longer are, and why.
+        failed: those of them that have no numbers, and what to do.
         left_out: cells that were not kept, why, and what to do.
         tables: format -> file.
     """
 
     written: tuple[CellResult, ...]
+    failed: tuple[str, ...]
     dropped: tuple[str, ...]
     left_out: tuple[str, ...]
     tables: dict[str, Path]
 
 
 def keep(spec: Spec, cells: Sequence[CellResult], into: Store) -> Kept:
-    """Copy a table's finished cells to where git has them, and write the table.
+    """Copy a table's cells to where git has them, and write the table.
 
     Kept cells of other rows and seeds stay, so that a table may be kept piece by piece; those that
-    the table would no longer run, or that were measured on other data, go.
+    the table would no longer run, or that were measured on other data, go. A cell that failed is
+    kept too, for a table of survivors would flatter who fails, but in no finished one's place.
 
     Args:
         spec: the table.
@@ -69,20 +72,24 @@ def keep(spec: Spec, cells: Sequence[CellResult], into: Store) -> Kept:
     group = one_group(cells)
     left_out: list[str] = []
     new: list[CellResult] = []
+    there = into.kept()
+    read = _read(there, spec)
+    finished = {cell.cell_id for _, cell in read if cell.status in FINISHED}
     for cell in cells:
         cleaned = without_paths(cell)
         why = _unfit(cleaned)
+        if cell.status not in FINISHED and cell.cell_id in finished:
+            why = f"{cell.status}: {cleaned.reason}; the finished one that is kept stays"
         if why:
             left_out.append(f"{cell.row}, seed {cell.seed} {why}")
         else:
             new.append(cleaned)
     if not new:
         raise ResultError("none of these cells can be kept:\n" + "\n".join(left_out))
-    there = into.kept()
     taken = {(cell.row, cell.seed): cell.cell_id for cell in new}
     staying: list[CellResult] = []
     dropped: list[tuple[Path, str]] = []
-    for path, old in _read(there, spec):
+    for path, old in read:
         if old.cell_id in taken.values() or not _same_file(group_of(old), group):
             continue
         why = _outdated(spec, old, group)
@@ -100,6 +107,11 @@ def keep(spec: Spec, cells: Sequence[CellResult], into: Store) -> Kept:
         path.unlink()
     return Kept(
         tuple(new),
+        tuple(
+            f"{cell.row}, seed {cell.seed} {cell.status}: {cell.reason}; run it again"
+            for cell in new
+            if cell.status not in FINISHED
+        ),
         tuple(words for _, words in dropped),
         tuple(left_out),
         write_tables(spec, everything, into.tables_folder()),
@@ -169,8 +181,6 @@ def without_paths(cell: CellResult) -> CellResult:
 
 def _unfit(cell: CellResult) -> str:
     """Why a cell cannot be kept, "" if it can."""
-    if cell.status not in FINISHED:
-        return f"{cell.status}: {cell.reason}; run it again"
     if cell.dirty:
         return "was measured with uncommitted changes; commit them, run it again with `--again`"
     for place, words in _strings(cell.model_dump(exclude={"reason"})):

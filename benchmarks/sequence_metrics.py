@@ -40,7 +40,7 @@ def _bounds() -> list[MetricInfo]:
             description,
             abs_tol=0.5,
             gated=not spent,
-            leak=spent,
+            judged=not spent,
         )
 
     return [
@@ -181,8 +181,8 @@ def _samples() -> list[MetricInfo]:
             1,
             "Poses that the judge sees in frames whose where is drawn for a given what (or how far "
             "they spread), against as many real frames of a clip; 100 is as in life.",
-            rel_tol=0.1,
-            abs_tol=3.0,
+            gated=False,
+            judged=False,
         ),
         accuracy(
             "sample_what",

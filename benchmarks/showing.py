@@ -30,25 +30,26 @@ _SUFFIXES: Final = frozenset(f".{fmt}" for fmt in FORMATS)
 
 
 def keep(choice: Choice, into: Path) -> int:
-    """Keep a table's finished cells in git.
+    """Keep a table's cells in git.
 
     Args:
         choice: the table, and the results folder its cells are in.
         into: the results folder that is in git.
 
     Returns:
-        0, or 1 where some cells could not be kept.
+        0, or 1 where some cells could not be kept or have failed.
     """
     spec = load_spec(choice.table)
     done = keep_cells(spec, current_cells(choice, spec), Store(into.resolve()))
     notes = [f"left out: {words}" for words in done.left_out]
+    notes += [f"kept without numbers: {words}" for words in done.failed]
     notes += [f"no longer kept: {words}" for words in done.dropped]
     _say(
         choice.console, [*notes, "`whatwhere leaderboard` puts the table on the page of all tables"]
     )
     kept = f"kept: {len(done.written)} cells of table {spec.table}"
     _say(choice.out, [kept, *map(str, done.tables.values())])
-    return EXIT_INCOMPLETE if done.left_out else 0
+    return EXIT_INCOMPLETE if done.left_out or done.failed else 0
 
 
 def leaderboard(

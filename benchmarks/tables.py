@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from benchmarks import documents as doc
-from benchmarks.claims import ClaimVerdict, count_verdicts
+from benchmarks.claims import PAPER_BUDGET, ClaimVerdict, Published, count_verdicts
 from benchmarks.documents import Block, Span, Text, bold, code, text
 from benchmarks.files import write_atomically
 from benchmarks.findings import INTERCEPT, Part
@@ -178,8 +178,16 @@ def _how_to_read(data: TableData) -> str:
             "With one seed, the 95 % interval over test pictures stands in parentheses; it knows "
             "nothing of how another seed would have trained."
         )
-    if data.group.source == "standin" and any(item.row.published for item in data.rows):
-        words.append("Published numbers are of the real data: beside stand-in cells, no yardstick.")
+    if any(item.row.published for item in data.rows):
+        if data.group.source == "standin":
+            words.append(
+                "Published numbers are of the real data: beside stand-in cells, no yardstick."
+            )
+        elif data.group.budget != PAPER_BUDGET:
+            words.append(
+                f"Published numbers are of the papers' settings, budget {PAPER_BUDGET}: beside "
+                "these, no yardstick."
+            )
     return " ".join([*words, data.spec.note]).strip()
 
 
@@ -230,17 +238,24 @@ def _upsets(data: TableData) -> list[Block]:
         return []
     items = []
     for item in data.upsets:
-        parts: list[str | Span] = [code(item.control)]
-        if item.beaten:
-            parts += [" beats ", ", ".join(item.beaten), " on ", code(item.metric)]
-        if item.ahead:
-            within = "ahead of " + ", ".join(item.ahead) + ", within the noise"
-            parts += ["; is " if item.beaten else " is ", within]
-            parts += [] if item.beaten else [", on ", code(item.metric)]
-        items.append(text(*parts, "."))
+        said = [
+            f"{verb} {', '.join(rows)}{tail}"
+            for verb, rows, tail in (
+                ("beats", item.beaten, ""),
+                ("is ahead of", item.ahead, ", within the noise"),
+                ("is ahead of", item.unknown, ", by a noise that nothing tells"),
+            )
+            if rows
+        ]
+        items.append(text(code(item.metric), ": ", code(item.control), f" {'; '.join(said)}."))
     return [
         doc.Heading(text("Controls that are ahead of methods")),
-        doc.Paragraph(text("Controls learn nothing. Where one wins, that is news about the task.")),
+        doc.Paragraph(
+            text(
+                "Controls learn nothing. Where one wins, that is news about the task. Beats: "
+                "beyond the noise, at one-sided confidence of 95 % for each pair by itself."
+            )
+        ),
         doc.Listing(items),
     ]
 
@@ -261,8 +276,9 @@ def _claims(verdicts: Sequence[ClaimVerdict]) -> list[Block]:
             text(
                 "Holds or fails: beyond the noise, at one-sided confidence of 95 % for each claim "
                 "by itself; bounds are of the difference, positive for the claim. With one seed "
-                "only the test pictures' noise is known. What the published numbers say of a claim "
-                "has no part in its verdict."
+                "only the test pictures' noise is known; with several the noise is theirs, on "
+                "these test pictures. What the published numbers say of a claim has no part in its "
+                "verdict."
             )
         ),
     ]
@@ -279,18 +295,25 @@ def _claim(item: ClaimVerdict) -> Text:
     alone = ", one seed" if item.basis.startswith("one seed") else ""
     parts: list[str | Span] = [bold(item.verdict + alone), f": {claim.text}. {item.reason}"]
     if item.published is not None:
-        show = METRICS[claim.left.metric].format
+        left, right = _whose(item.published, METRICS[claim.left.metric])
         times = "" if claim.factor == 1.0 else f"{claim.factor:g} times "
         agree = "as claimed" if item.published.holds else "not as claimed"
         chance = ", counted from chance" if claim.chance else ""
-        parts.append(
-            f" Published: {show(item.published.left)} against {times}"
-            f"{show(item.published.right)}{chance}, {agree}"
-        )
+        parts.append(f" Published: {left} against {times}{right}{chance}, {agree}")
         parts.append(f" ({claim.source}).")
     elif claim.origin == "paper":
         parts.append(f" ({claim.source})")
     return text(*parts)
+
+
+def _whose(published: Published, info: MetricInfo) -> list[str]:
+    """Both numbers, each with its source where they come from two."""
+    numbers = [info.format(value) for value in (published.left, published.right)]
+    if len(set(published.sources)) == 1:
+        return numbers
+    return [
+        f"{number} ({source})" for number, source in zip(numbers, published.sources, strict=True)
+    ]
 
 
 def _rankings(verdicts: Sequence[RankingVerdict]) -> list[Block]:
@@ -307,8 +330,8 @@ def _rankings(verdicts: Sequence[RankingVerdict]) -> list[Block]:
         doc.Heading(text("Choosing among runs")),
         doc.Paragraph(
             text(
-                "Rank correlation over all finished runs of rows that learn; holds or fails by a "
-                "permutation test at one-sided 5 %."
+                "Rank correlation over rows that learn, each the mean of its seeds; holds or fails "
+                "by a permutation test at one-sided 5 %."
             )
         ),
         doc.Listing(items),

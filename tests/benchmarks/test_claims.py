@@ -119,7 +119,7 @@ def test_sides_are_counted_from_chance_before_the_factor():
     assert (found.verdict, found.left, found.right) == ("holds", pytest.approx(17), 20)
     assert found.difference == pytest.approx(17 - 0.8 * 20)
     assert (
-        "good nme 17.00 against 0.8 times plain nme 20.00 = 16.00, counted from chance, 20.00: "
+        "Counted from chance, 20.00, good nme 17.00 against 0.8 times plain nme 20.00 = 16.00: "
         "1.00 for the claim"
     ) in found.reason
     # 35 is more than 0.8 times 40, yet not as far above chance.

@@ -10,7 +10,7 @@ from benchmarks.specs import load_spec, resolve_cell
 from benchmarks.store import Store
 from benchmarks.summaries import MixedCellsError
 from benchmarks.trainings import built_on
-from tests.benchmarks.made_cells import SPEC, make_cell, make_row, make_spec
+from tests.benchmarks.made_cells import SPEC, claim, make_cell, make_row, make_spec
 
 OLD = "f" * 16
 
@@ -47,21 +47,34 @@ def test_kept_cells_make_the_table_that_was_written_with_them(into, spec_path):
     assert {path: path.read_text() for path in again.tables.values()} == texts
 
 
-def test_failed_and_uncommitted_cells_are_left_out_with_what_to_do(into):
+def test_uncommitted_cells_are_left_out_with_what_to_do(into):
     spec = make_spec()
     good, dirty = make_row(spec, "good", [5.0, 5.5])
-    failed = make_cell(spec, "plain", status="failed", reason="loss is nan")
     dash = make_cell(spec, "mean", status="n/a", reason="no keypoints")
     dirty = dirty.model_copy(update={"dirty": True})
-    done = keep(spec, [good, dirty, failed, dash], into)
+    done = keep(spec, [good, dirty, dash], into)
     assert [(cell.row, cell.seed) for cell in done.written] == [("good", 0), ("mean", 0)]
     assert done.left_out == (
         "good, seed 1 was measured with uncommitted changes; commit them, run it again with "
         "`--again`",
-        "plain, seed 0 failed: loss is nan; run it again",
     )
     with pytest.raises(ResultError, match="none of these cells can be kept:\ngood, seed 1 was"):
         keep(spec, [dirty], into)
+
+
+def test_a_failed_cell_is_kept_and_said_but_takes_no_finished_ones_place(into, spec_path):
+    spec = make_spec(claims=[claim(("good", "nme"), ("plain", "nme"))])
+    good, plain = make_row(spec, "good", [5.0, 5.1]), make_row(spec, "plain", [8.0, 8.3])
+    failed = make_cell(spec, "good", 1, status="failed", reason="loss is nan")
+    done = keep(spec, [good[0], failed, *plain], into)
+    assert done.failed == ("good, seed 1 failed: loss is nan; run it again",)
+    assert "**not run**" in done.tables["md"].read_text()
+    assert keep(spec, good, into).failed == ()
+    again = keep(spec, [good[0], failed], into)
+    assert again.left_out == (
+        "good, seed 1 failed: loss is nan; the finished one that is kept stays",
+    )
+    assert "**holds**" in again.tables["md"].read_text() and len(files(into)) == 4
 
 
 def test_a_table_is_kept_piece_by_piece_and_what_it_no_longer_runs_goes(into, spec_path):

@@ -292,6 +292,7 @@ def test_json_holds_everything_and_survives_nan():
         "right": 3.0,
         "difference": 0.5,
         "holds": True,
+        "sources": ["Paper A", "Paper B"],
     }
     assert len(found["cells"]) == 4
     assert found["cells"][0]["config"]["args"] == {"image_size": 32, "n_keypoints": 30}
@@ -325,9 +326,19 @@ def test_a_control_that_wins_is_news():
     (found,) = upsets(spec, cells)
     assert (found.control, found.metric) == ("mean", "nme")
     assert (found.beaten, found.ahead) == (("good",), ("plain",))
-    assert "- `mean` beats good on `nme`; is ahead of plain, within the noise." in render(
+    assert "- `nme`: `mean` beats good; is ahead of plain, within the noise." in render(
         spec, cells, "md"
     )
+
+
+def test_a_lead_by_an_unknown_noise_is_said_and_one_over_failed_seeds_is_none():
+    spec = make_spec(columns=["nme"])
+    cells = [make_cell(spec, "mean", 0, {"nme": 5.0}), make_cell(spec, "good", 0, {"nme": 9.0})]
+    cells += make_row(spec, "plain", [6.0, 6.1])
+    cells.append(make_cell(spec, "plain", 2, status="failed", reason="loss is nan"))
+    (found,) = upsets(spec, cells)
+    assert (found.beaten, found.ahead, found.unknown) == ((), (), ("good",))
+    assert "`mean` is ahead of good, by a noise that nothing tells." in render(spec, cells, "md")
 
 
 def test_a_control_that_leaks_less_is_no_news():
