@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.protocols.kept import kept_by_all
 from benchmarks.protocols.recurrent import DROPOUT, FEWEST, STEPS, WIDTH, SequenceClassifier
 
 SIDE: Final = 32
@@ -86,12 +87,19 @@ class Judge(nn.Module):
 def fit_judge(clip: Tensor, label: Tensor, classes: int, *, seed: int) -> Judge:
     """A judge fitted on clips (N, STEPS, 3, SIDE, SIDE) with labels (N,).
 
-    Weights, order, dropout and warps are drawn on the CPU, so that no device changes them.
+    Weights, order, dropout and warps are drawn on the CPU, so that no device changes them. It hangs
+    on the data and the seed alone, so the cells of a table share one.
     """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         judge = Judge(classes, float(motion_of(clip).std()))
+    judge.load_state_dict(kept_by_all(fitted_weights, judge, clip, label, seed=seed))
+    return judge.to(clip.device)
+
+
+def fitted_weights(judge: Judge, clip: Tensor, label: Tensor, *, seed: int) -> dict[str, Tensor]:
+    """Weights of ``judge``, fitted on clips (N, STEPS, 3, SIDE, SIDE) and their labels (N,)."""
+    generator = torch.Generator().manual_seed(seed)
     judge.to(clip.device)
     batch = min(BATCH, -(-len(label) // FEWEST))
     per_epoch = len(label) // batch
@@ -109,7 +117,7 @@ def fit_judge(clip: Tensor, label: Tensor, classes: int, *, seed: int) -> Judge:
             logits = judge(shown, kept.to(clip.device))
             torch.autograd.backward(F.cross_entropy(logits, label[rows]))
         optimizer.step()
-    return judge
+    return {name: weight.detach().cpu() for name, weight in judge.state_dict().items()}
 
 
 def _varied(clip: Tensor, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ from benchmarks.metrics import METRICS
 from benchmarks.protocols import judge, resampling
 from benchmarks.protocols.interface import NotApplicableError
 from benchmarks.protocols.judge import SIDE, Judge, fit_judge, looked_at
+from benchmarks.protocols.kept import keeping
 from benchmarks.protocols.recurrent import STEPS
 from benchmarks.protocols.resampling import KINDS, evaluate, painted
 from lightning_modules.interface import Codes
@@ -126,6 +127,19 @@ def test_faint_motion_is_learned_beside_loud_looks_from_any_seed(monkeypatch, se
 def test_clips_in_which_nothing_moves_are_no_division_by_zero():
     still = torch.rand(2, 1, 3, SIDE, SIDE).repeat(1, STEPS, 1, 1, 1)
     assert Judge(6, float(judge.motion_of(still).std()))(still).isfinite().all()
+
+
+def test_cells_of_one_seed_share_a_judge(monkeypatch, tmp_path):
+    monkeypatch.setattr(judge, "EPOCHS", 1)
+    clip, label = torch.rand(8, STEPS, 3, SIDE, SIDE), torch.arange(8) % 6
+    fitted = {}
+    for cell in "ab":
+        with keeping(tmp_path / cell, tmp_path / "common", "code"):
+            for seed in (0, 1):
+                fitted[cell, seed] = fit_judge(clip, label, 6, seed=seed)(clip)
+    assert len(list((tmp_path / "common").glob("*.pt"))) == 2
+    assert torch.equal(fitted["a", 0], fitted["b", 0])
+    assert not torch.equal(fitted["a", 0], fitted["a", 1])
 
 
 def test_varied_clips_are_the_same_clip_elsewhere_and_two_of_three_are_blurred():
