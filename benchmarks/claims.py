@@ -5,7 +5,7 @@ where the claim names one. Its verdict:
 
 * ``holds`` or ``fails``: the difference is on the claim's side, or against it, beyond the noise, at
   one-sided confidence of 95 %;
-* ``undecided``: the difference lies within the noise, or the right side is at chance;
+* ``undecided``: the difference lies within the noise, or both sides are at chance;
 * ``not run``: a side has no trustworthy number, and why.
 
 Noise is that between seeds: paired by seed where two or more are shared, else Welch's. With one
@@ -206,9 +206,9 @@ def _judge(
     else:
         compared = compare(left, right, claim.factor)
     found = _verdict(claim, compared, published)
-    if claim.chance is not None and not _positive(right):
-        chance = f"{claim.right.row} {claim.right.metric} is not beyond chance by itself."
-        found = replace(found, verdict="undecided", reason=f"{found.reason} But {chance}")
+    if claim.chance is not None and not any(map(_positive, sides)):
+        reason = f"{found.reason} But neither side is beyond chance by itself."
+        found = replace(found, verdict="undecided", reason=reason)
     return found
 
 
