@@ -82,8 +82,9 @@ def pull(choice: Choice | None, results: Path, where: str, *, overwrite: bool, o
 
     conditions = {}
     if choice is not None:
-        table = load_spec(choice.table).table
-        conditions = {"table": table, "budget": choice.budget, "source": choice.data.source}
+        spec = load_spec(choice.table)
+        spec.budget(choice.budget)
+        conditions = {"table": spec.table, "budget": choice.budget, "source": choice.data.source}
     found = []
     with connected(Project.parse(where)) as (api, project):
         for item in pulling.pull(
@@ -128,6 +129,7 @@ def sweep(
         runs: how many at most.
     """
     from benchmarks.tracking import sweeps
+    from benchmarks.tracking.session import project_name
 
     spec = load_spec(choice.table)
     check_ids(spec)
@@ -149,7 +151,8 @@ def sweep(
     )
     write_atomically(output, sweeps.as_yaml(found))
     choice.out.print(
-        f"{output}: {', '.join(found['parameters'])} by {metric}; next: wandb sweep {output}",
+        f"{output}: {', '.join(found['parameters'])} by {metric}; next: wandb sweep --project "
+        f"{project_name()} {output}",
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -179,12 +182,11 @@ def trial(
     from benchmarks.trial import run_trial
 
     check_mode(wandb)  # type: ignore[arg-type]
-    check_objective(metric)
     check_device(device)
     spec = load_spec(choice.table)
     check_ids(spec)
     kind = {"budget": choice.budget, "source": choice.data.source, "seed": seed}
-    trained_cell(spec, row, **kind)  # type: ignore[arg-type]
+    check_objective(metric, trained_cell(spec, row, **kind))  # type: ignore[arg-type]
     given = parse_changes(changes)
     found = fingerprint(choice.data.build(spec, choice.budget, seed))
     cell = resolve_cell(spec, row, data_fingerprint=found, **kind)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from benchmarks import environment
 from benchmarks.cell_files import encode
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, CellSpec
+from benchmarks.store import FINISHED
 from benchmarks.tracking.session import STEP, Mode, RunLogger, commit_tags, open_run
 
 STOPPED: Final = 75
@@ -107,7 +108,9 @@ def log_result(logger: RunLogger, result: CellResult, pictures: Sequence[Path] =
             "cost/peak_memory_mib": result.peak_memory_mib,
         }
     )
-    _keep_whole(run, result)
+    # The same cell is the same run for everybody: who fails takes no finished cell away.
+    if result.status in FINISHED:
+        _keep_whole(run, result)
 
 
 def finish(
@@ -128,7 +131,7 @@ def finish(
             exit_code = STOPPED
         else:
             log_result(logger, result, pictures)
-            exit_code = 0 if result.status in ("ok", "n/a") else 1
+            exit_code = 0 if result.status in FINISHED else 1
     finally:
         logger.close(exit_code)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import wandb
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from benchmarks.tracking.session import TrackingError, project_name
+from benchmarks.tracking.session import TrackingError, logged_in, project_name
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")
 
@@ -108,7 +108,7 @@ def connected(project: Project) -> Iterator[tuple[wandb.Api, Project]]:
     Raises:
         TrackingError: no account, or the server does not do what it is asked.
     """
-    if not wandb.login(prompt=False, verify=False):
+    if not logged_in():
         raise TrackingError(
             "this needs a W&B account, and no API key was found: run `wandb login` once or set "
             "WANDB_API_KEY"

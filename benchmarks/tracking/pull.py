@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import wandb
 from filelock import FileLock, Timeout
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from benchmarks.cell_files import ResultError, decode
 from benchmarks.schema import CellResult
@@ -24,6 +25,7 @@ from benchmarks.store import FINISHED, Store
 from benchmarks.tracking.cells import CELL_FILE, CELL_JOB
 from benchmarks.tracking.project import Project, runs_of
 from benchmarks.tracking.tables import PAPER_JOB, TABLE_JOB
+from benchmarks.tracking.trials import TRIAL_JOB
 
 Outcome = Literal["new", "same", "replaced", "kept", "differs", "bad", "unfinished", "foreign"]
 
@@ -97,7 +99,7 @@ def said(item: Pulled) -> str:
 def _pull_run(run: Any, store: Store, overwrite: bool) -> Pulled:
     name = f"{run.id} ({run.name})"
     if run.job_type != CELL_JOB:
-        known = run.job_type in (PAPER_JOB, TABLE_JOB)
+        known = run.job_type in (PAPER_JOB, TABLE_JOB, TRIAL_JOB)
         return Pulled(name, "foreign", "" if known else f"job type {run.job_type or 'none'}")
     place = f"run {run.id} of {run.entity}/{run.project}, {CELL_FILE}"
     try:
@@ -122,7 +124,10 @@ def _content(run: Any, place: str) -> bytes | None:
     if found[0].size > _LARGEST:
         raise ResultError(f"{place}: {found[0].size} bytes are no cell; {_REMEDY}")
     with tempfile.TemporaryDirectory(prefix="whatwhere-pull-") as folder:
-        found[0].download(root=folder).close()
+        try:
+            found[0].download(root=folder).close()
+        except (wandb.Error, WandbApiFailedError) as error:
+            raise ResultError(f"{place}: {error}; {_REMEDY}") from error
         path = Path(folder) / CELL_FILE
         if path.stat().st_size > _LARGEST:
             raise ResultError(f"{place}: {path.stat().st_size} bytes are no cell; {_REMEDY}")

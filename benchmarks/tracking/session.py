@@ -102,11 +102,23 @@ def check_mode(mode: Mode) -> None:
         raise TrackingError(
             f"WANDB=online was asked for, but the environment says WANDB_MODE={asked}; unset it"
         )
-    if not wandb.login(prompt=False, verify=False):
+    if not logged_in():
         raise TrackingError(
             "WANDB=online needs a W&B account, and no API key was found. Run `wandb login` once or "
             "set WANDB_API_KEY; or use WANDB=offline, which needs none, and `wandb sync` later"
         )
+
+
+def logged_in() -> bool:
+    """Whether there is an API key.
+
+    Raises:
+        TrackingError: there is one that cannot be one.
+    """
+    try:
+        return bool(wandb.login(prompt=False, verify=False))
+    except wandb.Error as error:
+        raise TrackingError(f"W&B takes no such API key: {error}") from error
 
 
 def open_run(mode: Mode, folder: Path, *, run_id: str, **init: Any) -> RunLogger | None:
@@ -149,6 +161,9 @@ def open_run(mode: Mode, folder: Path, *, run_id: str, **init: Any) -> RunLogger
                 console="off",
                 disable_code=True,
                 disable_git=True,
+                # Nor are the command line, which names folders, and the packages.
+                x_disable_meta=True,
+                x_save_requirements=False,
                 quiet=True,
                 finish_timeout=UPLOAD_SECONDS,
             ),

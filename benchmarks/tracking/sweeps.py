@@ -37,13 +37,19 @@ TAKEN: Final = frozenset(
 """Names that a run's configuration uses for other things."""
 
 
-def check_objective(metric: str) -> None:
-    """Refuse to choose by anything but what training logs.
+def check_objective(metric: str, cell: CellSpec) -> None:
+    """Refuse to choose by anything but what a cell's training logs, and W&B gets.
 
     Raises:
-        SpecError: the metric is of test data, or of nothing known.
+        SpecError: the metric is of test data, of nothing known, or of a validation that is not
+            made.
     """
-    if metric.startswith(LOGGED):
+    if metric.startswith("val/") and cell.trainer.get("limit_val_batches") == 0:
+        raise SpecError(
+            f"'{metric}' is never logged: table '{cell.table}' validates nothing at budget "
+            f"'{cell.budget}' (limit_val_batches: 0); give --metric train/loss"
+        )
+    if metric.startswith(LOGGED) and not metric.endswith("_step"):
         return
     if metric.removeprefix("test/") in METRICS:
         raise SpecError(
@@ -85,8 +91,8 @@ def make_sweep(
     Raises:
         SpecError: the row is not trained, an argument is unknown, or the metric is of test data.
     """
-    check_objective(metric)
     cell = trained_cell(spec, row, budget=budget, source=source)
+    check_objective(metric, cell)
     searched = dict(parse_range(text) for text in over) or {RATE: _around(cell)}
     place = f"table '{spec.table}', row '{row}', budget '{budget}'"
     check_arguments(place, methods.load(cell.method), cell.args | dict.fromkeys(searched))

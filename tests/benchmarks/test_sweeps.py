@@ -7,7 +7,6 @@ from benchmarks.store import Store
 from benchmarks.tracking.offline import read_offline_runs
 from benchmarks.tracking.sweeps import (
     as_yaml,
-    check_objective,
     make_sweep,
     parse_changes,
     parse_range,
@@ -93,11 +92,21 @@ def test_sweeps_that_make_no_sense_are_refused(row, changes, message):
         make_sweep(load_spec("mafl"), row, **QUICK, **changes)
 
 
+def test_what_training_never_logs_is_refused_before_it_is_searched():
+    table = load_spec("sprites")
+    with pytest.raises(SpecError, match=r"validates nothing at budget 'quick' .* train/loss"):
+        make_sweep(table, "ddr", **QUICK)
+    sweep = make_sweep(table, "ddr", **QUICK, metric="train/loss")
+    assert sweep["metric"]["name"] == "train/loss"
+    with pytest.raises(SpecError, match="'train/loss_step' is nothing that training logs"):
+        make_sweep(table, "ddr", **QUICK, metric="train/loss_step")
+
+
 def test_an_argument_named_like_a_field_of_the_cell_is_refused():
     rows = {row.id: row.method for row in load_spec("mafl-field").rows}
     row = next(row for row, method in rows.items() if method == "deformable")
     with pytest.raises(SpecError, match="'seed' cannot be searched"):
-        make_sweep(load_spec("mafl-field"), row, **QUICK, over=["seed=1,2"])
+        make_sweep(load_spec("mafl-field"), row, **QUICK, over=["seed=1,2"], metric="train/loss")
 
 
 def test_changes_are_read_as_an_agent_gives_them():
@@ -110,7 +119,8 @@ def test_changes_are_read_as_an_agent_gives_them():
 
 def test_only_what_training_logs_is_chosen_by():
     for metric in ("val/loss", "train/loss", "val/reconstruction"):
-        check_objective(metric)
+        found = make_sweep(load_spec("mafl"), "dlp-k30", **QUICK, metric=metric)
+        assert found["metric"]["name"] == metric
 
 
 def test_a_trial_trains_as_its_cell_does_and_scores_nothing(tiny, tmp_path):

@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -302,3 +304,15 @@ def test_a_damaged_folder_is_named(tmp_path):
     (tmp_path / "wandb" / "offline-run-20260101_000000-abc").mkdir(parents=True)
     with pytest.raises(tracking.TrackingError, match="offline-run-20260101"):
         read_offline_runs(tmp_path)
+
+
+def test_an_offline_run_says_nothing_of_command_line_and_packages(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from benchmarks.tracking.session import open_run; "
+        "open_run('offline', Path(sys.argv[1]), run_id='abc').close(0)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path), "--data-root", "/home/ada/licensed"]
+    subprocess.run(command, check=True, capture_output=True)
+    [recorded] = tmp_path.rglob("run-abc.wandb")
+    for word in (b"ada/licensed", b"wandb-metadata", b"requirements"):
+        assert word not in recorded.read_bytes()

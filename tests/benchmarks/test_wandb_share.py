@@ -107,15 +107,15 @@ def test_a_table_goes_offline_to_the_server_and_comes_back(server, command, tiny
     grids = [block for block in blocks if block["type"] == "panel-grid"]
     assert {grid["metadata"]["runSets"][0]["project"]["id"] for grid in grids} == {"17"}
 
-    # Somebody else gets every cell, whole.
+    # Somebody else gets every finished cell, whole; what failed here may have come out elsewhere.
     theirs = tmp_path / "theirs"
     code, out, _ = command("wandb", "pull", "--results", theirs)
     assert code == 0
-    assert "6 runs of ada/whatwhere: 4 written; 2 of something else than cells" in out
-    for cell in measured.values():
-        assert Store(theirs).read("tiny", cell.cell_id) == cell
+    assert "6 runs of ada/whatwhere: 3 written; 1 of cells that have no result yet; 2 of" in out
+    for row, cell in measured.items():
+        assert Store(theirs).read("tiny", cell.cell_id) == (None if row == "nan" else cell)
     code, out, _ = command("wandb", "pull", command.table, *SMOKE, "--results", theirs)
-    assert code == 0 and "4 here already" in out
+    assert code == 0 and "3 here already" in out
     code, out, _ = command("table", command.table, *SMOKE, "--results", theirs)
     assert code == 0 and "Good" in out
 
