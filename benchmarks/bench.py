@@ -227,6 +227,10 @@ def cell(
     Returns:
         0 if it has a result (``n/a`` is one), 1 if it failed, 75 if it was asked to stop.
     """
+    if wandb != "off":
+        from benchmarks.tracking import check_mode
+
+        check_mode(wandb)  # type: ignore[arg-type]
     check_device(device)
     spec = load_spec(choice.table)
     check_ids(spec)

@@ -148,10 +148,8 @@ class Attempt:
             modules = self._prepared(root, cache_dir)
             data = modules[0]
             method = build_method(self.cell)
-            if wandb != "off":
-                from benchmarks import tracking
-
-                logger = tracking.make_logger(self.cell, self.folder, wandb)
+            logger, remark = keepsakes.open_logger(self.cell, self.folder, wandb)
+            self.remarks += [remark] if remark else []
             self._start(method, root, cache_dir)
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)

@@ -1,4 +1,4 @@
-"""What a cell leaves beside its numbers: pictures, and the end of its W&B run.
+"""What a cell leaves beside its numbers: pictures, and its W&B run.
 
 Neither is worth a number: where they fail, the cell says so and goes on.
 """
@@ -46,6 +46,19 @@ def draw(
     except Exception as error:
         log.exception("the pictures of cell %s failed", cell.cell_id)
         return [], f"no pictures: {reason_of(error)}"
+
+
+def open_logger(cell: CellSpec, folder: Path, mode: str) -> tuple[Any, str]:
+    """A cell's W&B run, and why there is none: the server cannot be reached, for instance."""
+    if mode == "off":
+        return None, ""
+    from benchmarks import tracking
+
+    try:
+        return tracking.make_logger(cell, folder, mode), ""  # type: ignore[arg-type]
+    except tracking.TrackingError as error:
+        log.warning("the cell goes on without W&B: %s", error)
+        return None, f"not on W&B: {' '.join(str(error).split())[:300]}"
 
 
 def finish_logger(logger: Any, result: CellResult | None, pictures: Sequence[Path]) -> None:

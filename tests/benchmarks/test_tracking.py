@@ -10,7 +10,7 @@ import torch
 import wandb
 from PIL import Image
 
-from benchmarks import tracking
+from benchmarks import keepsakes, tracking
 from benchmarks.schema import CellResult, CellSpec
 from benchmarks.tracking.offline import read_offline_runs
 from benchmarks.video_files import write_mp4
@@ -227,6 +227,12 @@ def test_online_without_an_account_says_what_to_do(tmp_path):
         tracking.make_logger(cell(), tmp_path / "run", "online")
     assert not list(tmp_path.rglob("*.wandb"))
     assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_a_run_that_cannot_be_opened_is_a_remark_and_no_failure(tmp_path):
+    logger, remark = keepsakes.open_logger(cell(), tmp_path / "run", "online")
+    assert logger is None and remark.startswith("not on W&B: WANDB=online needs a W&B account")
+    assert keepsakes.open_logger(cell(), tmp_path / "run", "off") == (None, "")
 
 
 def test_online_against_the_environments_word_is_refused(tmp_path, monkeypatch):
