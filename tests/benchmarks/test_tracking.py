@@ -317,8 +317,15 @@ def test_an_offline_run_says_nothing_of_command_line_and_packages(tmp_path):
         "import sys; from pathlib import Path; from benchmarks.tracking.session import open_run; "
         "open_run('offline', Path(sys.argv[1]), run_id='abc').close(0)"
     )
-    command = [sys.executable, "-c", program, str(tmp_path), "--data-root", "/home/ada/licensed"]
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        str(tmp_path),
+        "--data-root",
+        str(tmp_path / "licensed"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     [recorded] = tmp_path.rglob("run-abc.wandb")
-    for word in (b"ada/licensed", b"wandb-metadata", b"requirements"):
+    for word in (b"licensed", b"wandb-metadata", b"requirements"):
         assert word not in recorded.read_bytes()
