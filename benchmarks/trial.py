@@ -96,7 +96,8 @@ def _show(logger: RunLogger | None, curves: Path) -> None:
 def _last(rows: Sequence[Mapping[str, Any]], metric: str) -> float:
     values = [row[metric] for row in rows if metric in row]
     if not values:
-        logged = sorted({key for row in rows for key in row if "/" in key})
+        names = {key for row in rows for key in row if "/" in key}
+        logged = sorted(name for name in names if not name.endswith("_step"))
         raise NothingLoggedError(
             f"training has logged no '{metric}'; it logs {', '.join(logged) or 'nothing'}"
         )
