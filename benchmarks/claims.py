@@ -8,8 +8,11 @@ where the claim names one. Its verdict:
 * ``undecided``: the difference lies within the noise, or both sides are at chance;
 * ``not run``: a side has no trustworthy number, and why.
 
-Noise is that between seeds: paired by seed where two or more are shared, else Welch's. With one
-seed only the test pictures speak, which is said, for they know nothing of another training run.
+Noise is of two kinds, and a difference has to be beyond both together. That between seeds: paired
+by seed where two or more are shared, else Welch's. And that of the choice of test pictures, which
+all seeds share: more seeds do not make it smaller. It is taken as if each row had test pictures of
+its own, which is too much where two rows err on the same ones. With one seed it speaks alone, which
+is said, for it knows nothing of another training run.
 A published number compares with cells of the real data at the paper's own budget, with nothing
 else. What the paper's own numbers say of the claim stands beside the verdict, never in it.
 """
@@ -91,14 +94,26 @@ class Comparison:
     Args:
         left: mean of the values that were compared.
         right: likewise.
-        difference: ``factor * right - left``; None where nothing tells the noise.
+        differences: ``factor * right - left`` with the noise of seeds and with that of the test
+            pictures, as far as they are known.
         basis: what the noise was taken from, or why there is none.
     """
 
     left: float
     right: float
-    difference: Difference | None
+    differences: tuple[Difference, ...]
     basis: str
+
+    def interval(self, level: float = LEVEL, factor: float = 1.0) -> tuple[float, float] | None:
+        """Bounds of ``factor`` times the difference, each of one-sided confidence ``level``.
+
+        The half widths of both noises add as independent ones do; None where nothing tells any.
+        """
+        if not self.differences:
+            return None
+        middle = factor * self.differences[0].mean
+        half = abs(factor) * math.hypot(*(item.half_width(level) for item in self.differences))
+        return middle - half, middle + half
 
 
 def evaluate_claims(spec: Spec, cells: Sequence[CellResult]) -> list[ClaimVerdict]:
@@ -122,13 +137,17 @@ def count_verdicts(verdicts: Sequence[ClaimVerdict]) -> dict[Verdict, int]:
     return {name: sum(item.verdict == name for item in verdicts) for name in VERDICTS}
 
 
-def compare(left: Sample, right: Sample | float, factor: float = 1.0) -> Comparison:
-    """Compare two rows' samples by the best noise there is.
+def compare(
+    left: Sample, right: Sample | float, factor: float = 1.0, *, other_pictures: bool = True
+) -> Comparison:
+    """Compare two samples by what noise is known.
 
     Args:
         left: a sample with one value or more.
         right: likewise, or a constant that has no noise.
         factor: what ``right`` is multiplied by.
+        other_pictures: whether the difference should hold on other test pictures too, and not only
+            for other seeds on these. With one seed the pictures speak in any case.
     """
     ours = left.values
     if isinstance(right, float):
@@ -143,7 +162,7 @@ def compare(left: Sample, right: Sample | float, factor: float = 1.0) -> Compari
     if isinstance(right, float):
         if len(ours) > 1:
             found = against_one(list(ours.values()), factor * right, exact=True)
-            found = Difference(-found.mean, found.standard_error, found.dof)
+            found *= -1.0
             basis = f"{len(ours)} seeds against a number without noise"
     elif len(shared) > 1:
         pairs = [ours[seed] for seed in shared], [factor * theirs[seed] for seed in shared]
@@ -155,27 +174,33 @@ def compare(left: Sample, right: Sample | float, factor: float = 1.0) -> Compari
         basis = f"Welch, {len(ours)} and {len(theirs)} seeds, not shared"
     elif len(ours) > 1:
         found = against_one(list(ours.values()), factor * right_mean, exact=False)
-        found = Difference(-found.mean, found.standard_error, found.dof)
+        found *= -1.0
         basis = f"{len(ours)} seeds; the one seed of {right.row} is taken to spread alike"
     elif len(theirs) > 1:
         found = against_one([factor * value for value in theirs.values()], left_mean, exact=False)
         basis = f"{len(theirs)} seeds; the one seed of {left.row} is taken to spread alike"
-    if found is not None and found.standard_error > 1e-9 * max(abs(left_mean), abs(found.mean)):
-        return Comparison(left_mean, right_mean, found, basis)
-    # One seed, or rows that no seed changes: what is left is the choice of test pictures.
-    why = f"one seed: {PICTURES_ONLY}" if found is None else f"no spread: {PICTURES_ONLY}"
+    spread = found is not None and found.standard_error > 1e-9 * max(
+        abs(left_mean), abs(found.mean)
+    )
+    differences: tuple[Difference, ...] = (found,) if found is not None and spread else ()
+    if differences and not other_pictures:
+        return Comparison(left_mean, right_mean, differences, basis)
     errors = [left.picture_error()]
     if not isinstance(right, float):
         errors.append(right.picture_error())
-    if any(error is None for error in errors):
-        return Comparison(
-            left_mean, right_mean, None, f"{why.partition(':')[0]}, and no interval over pictures"
-        )
-    scaled = [error or 0.0 for error in errors]
-    if len(scaled) > 1:
-        scaled[1] *= factor
-    difference = Difference(factor * right_mean - left_mean, math.hypot(*scaled))
-    return Comparison(left_mean, right_mean, difference, why)
+    known = [error for error in errors if error is not None]
+    if len(known) == len(errors):
+        if len(known) > 1:
+            known[1] *= factor
+        differences += (Difference(factor * right_mean - left_mean, math.hypot(*known)),)
+    if not spread:
+        # One seed, or rows that no seed changes: what is left is the choice of test pictures.
+        why = "one seed" if found is None else "no spread"
+        rest = f": {PICTURES_ONLY}" if differences else ", and no interval over pictures"
+        basis = why + rest
+    elif len(differences) > 1:
+        basis += ", and the test pictures"
+    return Comparison(left_mean, right_mean, differences, basis)
 
 
 def _judge(
@@ -202,7 +227,8 @@ def _judge(
             )
         # factor * right - left, seen from the side that was measured.
         turned = compare(right, left / claim.factor)
-        compared = Comparison(left, turned.left, _scaled(turned, -claim.factor), turned.basis)
+        differences = tuple(item * -claim.factor for item in turned.differences)
+        compared = Comparison(left, turned.left, differences, turned.basis)
     else:
         compared = compare(left, right, claim.factor)
     found = _verdict(claim, compared, published)
@@ -216,8 +242,8 @@ def _positive(side: Sample | float) -> bool:
     """Whether a side is above zero, beyond the noise if it has any."""
     if isinstance(side, float):
         return side > 0
-    difference = compare(side, 0.0).difference
-    return difference is not None and difference.interval(LEVEL)[1] < 0
+    interval = compare(side, 0.0).interval()
+    return interval is not None and interval[1] < 0
 
 
 def _verdict(claim: Claim, compared: Comparison, published: Published | None) -> ClaimVerdict:
@@ -225,13 +251,10 @@ def _verdict(claim: Claim, compared: Comparison, published: Published | None) ->
     gap = sign * (claim.factor * compared.right - compared.left)
     numbers = _numbers(claim, compared)
     verdict: Verdict = "undecided"
-    interval = None
-    if compared.difference is None:
+    interval = compared.interval(factor=sign)
+    if interval is None:
         reason = f"{numbers}: {compared.basis}, so nothing tells the noise."
     else:
-        signed = compared.difference if sign > 0 else _scaled(compared, -1.0)
-        assert signed is not None
-        interval = signed.interval(LEVEL)
         verdict = "holds" if interval[0] > 0 else "fails" if interval[1] < 0 else "undecided"
         show = METRICS[claim.left.metric].format
         side = "for" if gap > 0 else "against" if gap < 0 else "neither for nor against"
@@ -308,10 +331,3 @@ def _numbers(claim: Claim, compared: Comparison) -> str:
         words[1] += f" = {show(claim.factor * compared.right)}"
     chance = f"Counted from chance, {show(claim.chance)}, " if claim.chance else ""
     return f"{chance}{words[0]} against {times}{words[1]}"
-
-
-def _scaled(compared: Comparison, factor: float) -> Difference | None:
-    found = compared.difference
-    if found is None:
-        return None
-    return Difference(found.mean * factor, found.standard_error * abs(factor), found.dof)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from benchmarks.claims import LEVEL, compare
+from benchmarks.claims import compare
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Row, Spec
 from benchmarks.summaries import Sample, by_row, sample
@@ -178,9 +178,10 @@ def _lead(control: Sample, method: Sample) -> Lead | None:
     compared = compare(control, method)
     if info.worse_by(compared.right, compared.left) >= 0:
         return None
-    if compared.difference is None:
+    interval = compared.interval()
+    if interval is None:
         return "unknown"
-    low, high = compared.difference.interval(LEVEL)
+    low, high = interval
     return "beaten" if (low > 0 if info.better == "lower" else high < 0) else "ahead"
 
 

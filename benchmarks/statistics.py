@@ -1,6 +1,7 @@
 """The few tests that claims and gate share, vectorised so that simulations can prove their rates.
 
-Seeds are the unit of noise: training differs from seed to seed far more than a test set resamples.
+Seeds are the unit of noise: training mostly differs more from seed to seed than a test set does
+resampled.
 All tests are one-sided.
 """
 
@@ -36,9 +37,16 @@ class Difference:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Lower and upper bound, each of one-sided confidence ``level``."""
-        quantile = float(stats.t.ppf(level, self.dof))
-        half = quantile * self.standard_error
+        half = self.half_width(level)
         return self.mean - half, self.mean + half
+
+    def half_width(self, level: float = 0.95) -> float:
+        """Half the width of `interval`."""
+        return float(stats.t.ppf(level, self.dof)) * self.standard_error
+
+    def __mul__(self, factor: float) -> Difference:
+        """The difference times a number."""
+        return Difference(self.mean * factor, self.standard_error * abs(factor), self.dof)
 
 
 def paired(left: Sequence[float], right: Sequence[float]) -> Difference:

@@ -253,7 +253,8 @@ def _upsets(data: TableData) -> list[Block]:
         doc.Paragraph(
             text(
                 "Controls learn nothing. Where one wins, that is news about the task. Beats: "
-                "beyond the noise, at one-sided confidence of 95 % for each pair by itself."
+                "beyond the noise of seeds and of test pictures, at one-sided confidence of 95 % "
+                "for each pair by itself."
             )
         ),
         doc.Listing(items),
@@ -275,10 +276,10 @@ def _claims(verdicts: Sequence[ClaimVerdict]) -> list[Block]:
         doc.Paragraph(
             text(
                 "Holds or fails: beyond the noise, at one-sided confidence of 95 % for each claim "
-                "by itself; bounds are of the difference, positive for the claim. With one seed "
-                "only the test pictures' noise is known; with several the noise is theirs, on "
-                "these test pictures. What the published numbers say of a claim has no part in its "
-                "verdict."
+                "by itself; bounds are of the difference, positive for the claim. The noise is "
+                "that of seeds and that of the choice of test pictures, together; with "
+                "one seed only the latter is known. What the published numbers say of a claim has "
+                "no part in its verdict."
             )
         ),
     ]

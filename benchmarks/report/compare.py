@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks.claims import LEVEL, compare
+from benchmarks.claims import compare
 from benchmarks.metrics import MetricInfo
 from benchmarks.summaries import Sample, describe_difference, shared_config
 from benchmarks.table_data import TableData, TableRow
@@ -75,16 +75,16 @@ def _change(
     was, now = (info.format(one.mean) if one.values else one.state for one in (before, after))
     if not (before.values and after.values):
         return Change(row.row.label, info, was, now, "", "not in both", "", settings)
-    compared = compare(before, after)
+    compared = compare(before, after, other_pictures=False)
     gap = compared.right - compared.left
     outcome: Outcome
     basis = compared.basis
     if before.values == after.values:
         outcome, basis = "equal", ""
-    elif compared.difference is None:
+    elif (interval := compared.interval()) is None:
         outcome = "noise unknown"
     else:
-        low, high = compared.difference.interval(LEVEL)
+        low, high = interval
         outcome = "within the noise"
         if low > 0 or high < 0:
             outcome = "worse" if info.worse_by(compared.left, compared.right) > 0 else "better"
