@@ -73,7 +73,7 @@ def run_cell(
         cache_dir: where prepared data is kept; None for the user's cache folder.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         threads: CPU threads; None leaves torch's setting.
-        wandb: record the run with Weights & Biases.
+        wandb: record the run with Weights & Biases; of a finished cell, what came out.
         progress_bar: Lightning's own bar.
         parent_pid: stop when this process is no longer the parent.
         save_every_seconds: least time between two checkpoints.
@@ -92,6 +92,7 @@ def run_cell(
         finished = store.finished(cell)
         if finished is not None:
             log.info("cell %s is finished already: %s", cell.cell_id, finished.status)
+            keepsakes.log_again(cell, finished, folder, wandb)
             return finished
         group = group or Group(World(), device.startswith("cuda"))
         with alone_in_training(cell, store), closing(group):
@@ -148,8 +149,7 @@ class Attempt:
             modules = self._prepared(root, cache_dir)
             data = modules[0]
             method = build_method(self.cell)
-            logger, remark = keepsakes.open_logger(self.cell, self.folder, wandb)
-            self.remarks += [remark] if remark else []
+            logger = keepsakes.open_logger(self.cell, self.folder, wandb, self.remarks.append)
             self._start(method, root, cache_dir)
             if self.cell.fit:
                 self._train(method, modules, logger, progress_bar)
@@ -287,8 +287,9 @@ class Attempt:
             if number:
                 method.begin_finetuning()
             if number >= begun:
-                data = modules[stage.data]
-                self._fit(method, data, stage, found[number], logger, progress_bar)
+                # As in its files, the curves of a cell are those of its last training.
+                curves = logger if stage is self.stages[-1] else None
+                self._fit(method, modules[stage.data], stage, found[number], curves, progress_bar)
 
     def _fit(
         self,

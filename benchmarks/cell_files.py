@@ -34,6 +34,10 @@ class ResultError(ValueError):
     """A cell's file is damaged, or two cells contradict each other."""
 
 
+class NewerVersionError(ResultError):
+    """A cell's file is of a version that this code does not know: not damaged, but not for it."""
+
+
 def encode(result: CellResult) -> str:
     """A cell as the text of its file.
 
@@ -127,11 +131,10 @@ def _parsed(text: bytes, place: str, remedy: str) -> dict[str, Any]:
 def _migrated(content: dict[str, Any], place: str, remedy: str) -> dict[str, Any]:
     version = content.get("schema_version")
     if type(version) is not int or not 1 <= version <= CELL_VERSION:
-        newer = type(version) is int and version > CELL_VERSION
-        raise ResultError(
-            f"{place}: schema_version is {version}, this code reads 1 to {CELL_VERSION}; "
-            + ("get a newer whatwhere" if newer else remedy)
-        )
+        said = f"{place}: schema_version is {version}, this code reads 1 to {CELL_VERSION}"
+        if type(version) is int and version > CELL_VERSION:
+            raise NewerVersionError(f"{said}; get a newer whatwhere")
+        raise ResultError(f"{said}; {remedy}")
     for old in range(version, CELL_VERSION):
         content = MIGRATIONS[old](content) | {"schema_version": old + 1}
     return content

@@ -6,17 +6,19 @@ Neither is worth a number: where they fail, the cell says so and goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from benchmarks.callbacks import StopRequestedError
+from benchmarks.callbacks import StopRequestedError, read_jsonl
 from benchmarks.protocols.interface import ProtocolResult
 from benchmarks.schema import CellResult, CellSpec
 from datamodules.interface import DataModule
 from lightning_modules.interface import Method
 
 log = logging.getLogger(__name__)
+
+_SHOWN: Final = (".png", ".mp4")
 
 
 def draw(
@@ -48,17 +50,47 @@ def draw(
         return [], f"no pictures: {reason_of(error)}"
 
 
-def open_logger(cell: CellSpec, folder: Path, mode: str) -> tuple[Any, str]:
-    """A cell's W&B run, and why there is none: the server cannot be reached, for instance."""
+def open_logger(
+    cell: CellSpec,
+    folder: Path,
+    mode: str,
+    remark: Callable[[str], None],
+    measured: CellResult | None = None,
+) -> Any:
+    """A cell's W&B run, or None.
+
+    Args:
+        cell: whose.
+        folder: its own.
+        mode: ``off``, ``offline`` or ``online``.
+        remark: told why there is no run (the server cannot be reached, for instance), and later
+            why it took only a part of the training.
+        measured: the cell's result where it has one.
+    """
     if mode == "off":
-        return None, ""
+        return None
     from benchmarks import tracking
 
     try:
-        return tracking.make_logger(cell, folder, mode), ""  # type: ignore[arg-type]
+        logger = tracking.make_logger(cell, folder, mode, measured=measured)  # type: ignore[arg-type]
     except tracking.TrackingError as error:
         log.warning("the cell goes on without W&B: %s", error)
-        return None, f"not on W&B: {' '.join(str(error).split())[:300]}"
+        remark(f"not on W&B: {' '.join(str(error).split())[:300]}")
+        return None
+    if logger is not None:
+        logger.on_lost = lambda reason: remark(f"on W&B in part: {reason}")
+    return logger
+
+
+def log_again(cell: CellSpec, result: CellResult, folder: Path, mode: str) -> None:
+    """Give W&B a cell that is finished: its numbers and pictures, and its curves if it has none."""
+    logger = open_logger(cell, folder, mode, lambda _: None, result)
+    if logger is None:
+        return
+    if logger.fresh:
+        logger.catch_up(read_jsonl(folder / "metrics.jsonl"))
+    pictures = sorted(path for path in folder.glob("pictures/*") if path.suffix in _SHOWN)
+    finish_logger(logger, result, pictures)
 
 
 def finish_logger(logger: Any, result: CellResult | None, pictures: Sequence[Path]) -> None:

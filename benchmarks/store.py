@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.cell_files import ResultError, encode, read_cell
+from benchmarks.cell_files import NewerVersionError, ResultError, encode, read_cell
 from benchmarks.files import write_atomically
 from benchmarks.schema import CellResult, CellSpec, Source, Spec
 from benchmarks.specs import resolve_cell, runnable_rows
@@ -98,11 +98,17 @@ class Store:
         return path
 
     def read(self, table: str, cell_id: str) -> CellResult | None:
-        """A cell, or None where there is none or its file is damaged (said aloud)."""
+        """A cell, or None where there is none or its file is damaged (said aloud).
+
+        Raises:
+            NewerVersionError: a newer version of this code has measured it, and may again.
+        """
         try:
             return read_cell(self.cell_path(table, cell_id))
         except FileNotFoundError:
             return None
+        except NewerVersionError:
+            raise
         except ResultError as error:
             log.warning("%s; the cell counts as not run", error)
             return None

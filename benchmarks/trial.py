@@ -23,7 +23,7 @@ from benchmarks.schema import CellSpec
 from benchmarks.store import Store
 from benchmarks.takeover import alone_in_training
 from benchmarks.tracking import Mode, RunLogger
-from benchmarks.tracking.trials import catch_up, make_trial_logger
+from benchmarks.tracking.trials import make_trial_logger
 
 
 class NothingLoggedError(ValueError):
@@ -90,7 +90,7 @@ def run_trial(
 def _show(logger: RunLogger | None, curves: Path) -> None:
     """Log what an earlier attempt, or another cell of the same training, has trained."""
     if logger is not None:
-        catch_up(logger, cb.read_jsonl(curves))
+        logger.catch_up(cb.read_jsonl(curves))
 
 
 def _last(rows: Sequence[Mapping[str, Any]], metric: str) -> float:

@@ -17,13 +17,14 @@ import wandb_workspaces.reports.v2 as wr
 import wandb_workspaces.workspaces as ws
 from wandb_workspaces import expr
 
+from benchmarks.tracking.cells import CELL_JOB
 from benchmarks.tracking.dashboard import JOBS, Dashboard, Panel, Section
 from benchmarks.tracking.project import Project, found, runs_of
 from benchmarks.tracking.session import STEP, TrackingError
 
 _MEDIA: Final = ("pictures/", "videos/")
-_LOOKED_AT: Final = 50
-"""Runs that are asked for the names of their pictures."""
+_LOOKED_AT: Final = 500
+"""Cells' runs that are asked for the names of their pictures."""
 
 _MANY: Final = 100
 """Runs that a diagram shows; W&B's own limit is ten."""
@@ -72,8 +73,8 @@ def save(board: Dashboard, api: wandb.Api, project: Project) -> tuple[str, str]:
 
 
 def media_of(board: Dashboard, api: wandb.Api, project: Project) -> set[str]:
-    """Keys of pictures and films that the first runs of a dashboard have logged."""
-    runs = runs_of(api, project, board.filters, whole=True)
+    """Keys of pictures and films that the first cells of a dashboard have logged."""
+    runs = runs_of(api, project, board.filters, job=CELL_JOB, whole=True)
     return {
         key
         for run in islice(runs, _LOOKED_AT)

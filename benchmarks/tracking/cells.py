@@ -25,13 +25,16 @@ CELL_FILE: Final = "cell.json"
 """The run's file that holds the whole cell, as it stands in the results folder."""
 
 
-def make_logger(cell: CellSpec, run_dir: Path, mode: Mode = "off") -> RunLogger | None:
+def make_logger(
+    cell: CellSpec, run_dir: Path, mode: Mode = "off", *, measured: CellResult | None = None
+) -> RunLogger | None:
     """Open the run of a cell, or go on with it.
 
     Args:
         cell: what is measured; all of `CellSpec.config` goes into the run's configuration.
         run_dir: the cell's own folder; W&B's files go to ``run_dir/wandb`` and ``wandb-data``.
         mode: ``off`` gives None; ``offline`` writes files that ``wandb sync`` sends later.
+        measured: its result, if it has been measured before, with what code.
 
     Returns:
         A logger for Lightning's Trainer. Hand it to `finish`, whatever happens.
@@ -39,7 +42,7 @@ def make_logger(cell: CellSpec, run_dir: Path, mode: Mode = "off") -> RunLogger 
     Raises:
         TrackingError: ``online`` without an account, or the server cannot be reached.
     """
-    commit, dirty = environment.commit_and_dirty()
+    config = run_config(cell, measured)
     return open_run(
         mode,
         Path(run_dir),
@@ -48,25 +51,29 @@ def make_logger(cell: CellSpec, run_dir: Path, mode: Mode = "off") -> RunLogger 
         group=f"{cell.table}/{cell.row}",
         job_type=CELL_JOB,
         tags=[
-            *commit_tags(commit, dirty),
+            *commit_tags(config["commit"], config["dirty"]),
             cell.budget,
             f"seed-{cell.seed}",
             cell.source,
             cell.table,
         ],
-        config=run_config(cell),
+        config=config,
     )
 
 
-def run_config(cell: CellSpec) -> dict[str, Any]:
+def run_config(cell: CellSpec, measured: CellResult | None = None) -> dict[str, Any]:
     """What a run says of the cell it is of: one flat key for each thing to filter by."""
-    commit, dirty = environment.commit_and_dirty()
+    if measured is None:
+        commit, dirty = environment.commit_and_dirty()
+        versions = environment.versions()
+    else:
+        commit, dirty, versions = measured.commit, measured.dirty, measured.versions
     return {
         **cell.config(),
         "cell_id": cell.cell_id,
         "commit": commit,
         "dirty": dirty,
-        "versions": environment.versions(),
+        "versions": versions,
     }
 
 
@@ -108,9 +115,14 @@ def log_result(logger: RunLogger, result: CellResult, pictures: Sequence[Path] =
             "cost/peak_memory_mib": result.peak_memory_mib,
         }
     )
-    # The same cell is the same run for everybody: who fails takes no finished cell away.
+    # The same cell is the same run for everybody: who fails takes no finished cell away, and shows
+    # no number of an earlier attempt as his.
     if result.status in FINISHED:
         _keep_whole(run, result)
+    else:
+        old = [name for name in dict(run.summary) if name.startswith("test/")]
+        for name in old:
+            del run.summary[name]  # type: ignore[no-untyped-call]
 
 
 def finish(

@@ -13,9 +13,11 @@ from typing import Any, Final
 import wandb
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from benchmarks.tracking.session import TrackingError, logged_in, project_name
+from benchmarks.tracking.session import TrackingError, check_account, project_name
 
-_NAME: Final = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")
+_ENTITY: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+_NAME: Final = re.compile(r"[^/\\#?%:\x00-\x1f]{1,128}")
+"""All but the signs that W&B refuses."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Project:
         entity, _, name = text.rpartition("/")
         entity = entity or os.environ.get("WANDB_ENTITY", "")
         name = name or project_name()
-        if not all(_NAME.match(part) for part in (entity or "own", name)):
+        if not (_ENTITY.fullmatch(entity or "own") and _NAME.fullmatch(name) and name.strip(". ")):
             raise TrackingError(f"'{text or name}' is no W&B project; give ENTITY/PROJECT")
         return cls(entity, name)
 
@@ -62,7 +64,12 @@ class Project:
 
 
 def runs_of(
-    api: wandb.Api, project: Project, conditions: Mapping[str, str], *, whole: bool = False
+    api: wandb.Api,
+    project: Project,
+    conditions: Mapping[str, str],
+    *,
+    job: str | None = None,
+    whole: bool = False,
 ) -> Iterator[Any]:
     """A project's runs, page by page.
 
@@ -70,12 +77,15 @@ def runs_of(
         api: the client's.
         project: with its owner.
         conditions: configuration key -> value that a run has to have.
+        job: only runs of this job type.
         whole: with configurations and summaries, which else are asked for run by run.
 
     Raises:
         TrackingError: there is no such project.
     """
     filters = {f"config.{key}": value for key, value in conditions.items()}
+    if job is not None:
+        filters["jobType"] = job
     with found(project):
         yield from api.runs(project.path, filters=filters, lazy=not whole)
 
@@ -108,11 +118,7 @@ def connected(project: Project) -> Iterator[tuple[wandb.Api, Project]]:
     Raises:
         TrackingError: no account, or the server does not do what it is asked.
     """
-    if not logged_in():
-        raise TrackingError(
-            "this needs a W&B account, and no API key was found: run `wandb login` once or set "
-            "WANDB_API_KEY"
-        )
+    check_account("This")
     old = os.environ.get("WANDB_DIR")
     try:
         with tempfile.TemporaryDirectory(prefix="whatwhere-wandb-") as folder:

@@ -19,7 +19,7 @@ import wandb
 from filelock import FileLock, Timeout
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
-from benchmarks.cell_files import ResultError, decode
+from benchmarks.cell_files import NewerVersionError, ResultError, decode
 from benchmarks.schema import CellResult
 from benchmarks.store import FINISHED, Store
 from benchmarks.tracking.cells import CELL_FILE, CELL_JOB
@@ -40,6 +40,9 @@ WORDS: Final[dict[Outcome, str]] = {
     "foreign": "of something else than cells",
 }
 PROBLEMS: Final[frozenset[Outcome]] = frozenset({"differs", "bad"})
+
+_OUTCOME: Final = ("status", "reason", "metrics", "intervals")
+"""What has to be the same in two measurements of one cell; when and how fast need not."""
 
 _LARGEST: Final = 2**20
 """Bytes; a cell has some thousands."""
@@ -154,9 +157,14 @@ def _put(cell: CellResult, name: str, store: Store, overwrite: bool) -> Pulled:
 
 
 def _put_alone(cell: CellResult, name: str, store: Store, overwrite: bool) -> Pulled:
-    here = store.read(cell.table, cell.cell_id)
+    try:
+        here = store.read(cell.table, cell.cell_id)
+    except NewerVersionError as error:
+        return Pulled(name, "kept", str(error))
     if here == cell:
         return Pulled(name, "same")
+    if here is not None and all(getattr(here, key) == getattr(cell, key) for key in _OUTCOME):
+        return Pulled(name, "same", f"measured again, {here.started} here, {cell.started} there")
     if here is None:
         store.write(cell)
         return Pulled(name, "new")

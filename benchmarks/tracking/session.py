@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -55,23 +55,60 @@ class RunLogger(WandbLogger):
         self.run = run
         self.last_step = -1
         """Of the optimiser, the newest that was logged."""
+        self.on_lost: Callable[[str], None] = lambda reason: None
+        """Told once why W&B takes nothing any more."""
+        self._lost = False
         self._replaced = dict(replaced)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the run has no curves from earlier, as far as its folder and W&B know."""
+        if self.run is None or self.run.resumed:
+            return False
+        return len(list((Path(self.save_dir or ".") / "wandb").glob(f"*run-*-{self.run.id}*"))) < 2
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         """Keep the method's arguments apart: its ``seed`` is not the cell's."""
-        given = params if isinstance(params, dict) else vars(params)
-        if self.run is not None:
-            self.run.config.update(  # type: ignore[no-untyped-call]
-                {"hyperparameters": dict(given)}, allow_val_change=True
+        run = self.run
+        if run is not None:
+            made = dict(params if isinstance(params, dict) else vars(params))
+            self._try(
+                lambda: run.config.update(  # type: ignore[no-untyped-call]
+                    {"hyperparameters": made}, allow_val_change=True
+                )
             )
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log a row, and note how far the curves have come."""
-        super().log_metrics(metrics, step)
+        """Log a row, and note how far the curves have come; no failure of W&B ends a training."""
+        self._try(lambda: super(RunLogger, self).log_metrics(metrics, step))
         if step is not None:
             self.last_step = max(self.last_step, step)
+
+    def catch_up(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log rows of ``metrics.jsonl`` that the run does not have yet.
+
+        Lightning counts a row as of the step before, see its loggers.
+        """
+        for row in rows:
+            step = int(row["step"]) - 1
+            if self.run is not None and step > self.last_step:
+                values = {key: value for key, value in row.items() if key not in ("step", "epoch")}
+                self.run.log({STEP: step, **values})
+        if rows:
+            self.last_step = max(self.last_step, int(rows[-1]["step"]) - 1)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        if self._lost:
+            return
+        try:
+            action()
+        except Exception as error:  # its process was killed, for instance
+            self._lost = True
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            log.warning("W&B takes no more of this run (%s)", reason)
+            self.on_lost(reason)
 
     def close(self, exit_code: int = 0) -> None:
         """End the run; closing twice is fine."""
@@ -95,30 +132,37 @@ def check_mode(mode: Mode) -> None:
     Raises:
         TrackingError: no API key is found, or the environment says another mode.
     """
-    if mode != "online":
-        return
+    if mode == "online":
+        check_account(
+            "WANDB=online", "; or use WANDB=offline, which needs none, and `wandb sync` later"
+        )
+
+
+def check_account(what: str, instead: str = "") -> None:
+    """Refuse what asks the server where that cannot be; never asks for a key.
+
+    Args:
+        what: is asked for, at the beginning of a sentence.
+        instead: what needs no account, at the end of one.
+
+    Raises:
+        TrackingError: no API key is found, or none that could be one, or the environment says
+            another mode.
+    """
     asked = os.environ.get("WANDB_MODE", "online")
     if asked not in ("online", "run"):
         raise TrackingError(
-            f"WANDB=online was asked for, but the environment says WANDB_MODE={asked}; unset it"
+            f"{what} asks the server, but the environment says WANDB_MODE={asked}; unset it"
         )
-    if not logged_in():
-        raise TrackingError(
-            "WANDB=online needs a W&B account, and no API key was found. Run `wandb login` once or "
-            "set WANDB_API_KEY; or use WANDB=offline, which needs none, and `wandb sync` later"
-        )
-
-
-def logged_in() -> bool:
-    """Whether there is an API key.
-
-    Raises:
-        TrackingError: there is one that cannot be one.
-    """
     try:
-        return bool(wandb.login(prompt=False, verify=False))
+        found = wandb.login(prompt=False, verify=False)
     except wandb.Error as error:
         raise TrackingError(f"W&B takes no such API key: {error}") from error
+    if not found:
+        raise TrackingError(
+            f"{what} needs a W&B account, and no API key was found. Run `wandb login` once or set "
+            f"WANDB_API_KEY{instead}"
+        )
 
 
 def open_run(mode: Mode, folder: Path, *, run_id: str, **init: Any) -> RunLogger | None:

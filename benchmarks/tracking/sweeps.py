@@ -93,7 +93,12 @@ def make_sweep(
     """
     cell = trained_cell(spec, row, budget=budget, source=source)
     check_objective(metric, cell)
-    searched = dict(parse_range(text) for text in over) or {RATE: _around(cell)}
+    ranges = [parse_range(text) for text in over]
+    searched = dict(ranges) or {RATE: _around(cell)}
+    if len(searched) < len(ranges):
+        raise SpecError(
+            f"an argument stands twice in --over: {', '.join(name for name, _ in ranges)}"
+        )
     place = f"table '{spec.table}', row '{row}', budget '{budget}'"
     check_arguments(place, methods.load(cell.method), cell.args | dict.fromkeys(searched))
     for name in sorted(searched.keys() & TAKEN):
@@ -170,7 +175,7 @@ def parse_range(text: str) -> tuple[str, dict[str, Any]]:
             raise SpecError(f"'{text}': a value is missing; give NAME=VALUE,VALUE")
         return name, {"values": values}
     ends = [_read(end, text) for end in (low, high)]
-    if not all(isinstance(end, int | float) and math.isfinite(end) for end in ends):
+    if not all(type(end) in (int, float) and math.isfinite(end) for end in ends):
         raise SpecError(f"'{text}': {low} and {high} have to be numbers")
     if ends[0] >= ends[1]:
         raise SpecError(f"'{text}': {low} is not below {high}")

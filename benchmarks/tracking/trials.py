@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import environment
 from benchmarks.schema import CellSpec
 from benchmarks.tracking.cells import run_config
-from benchmarks.tracking.session import STEP, Mode, RunLogger, commit_tags, open_run
+from benchmarks.tracking.session import Mode, RunLogger, commit_tags, open_run
 
 TRIAL_JOB: Final = "trial"
 """Job type of a trial's run."""
@@ -45,17 +45,3 @@ def make_trial_logger(
         tags=[*commit_tags(commit, dirty), cell.budget, cell.source, cell.table, TRIAL_JOB],
         config={**run_config(cell), "changes": dict(changes)},
     )
-
-
-def catch_up(logger: RunLogger, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Log rows of ``metrics.jsonl`` that the run does not have yet.
-
-    Lightning counts a row as of the step before, see its loggers.
-    """
-    for row in rows:
-        step = int(row["step"]) - 1
-        if logger.run is not None and step > logger.last_step:
-            values = {key: value for key, value in row.items() if key not in ("step", "epoch")}
-            logger.run.log({STEP: step, **values})
-    if rows:
-        logger.last_step = max(logger.last_step, int(rows[-1]["step"]) - 1)

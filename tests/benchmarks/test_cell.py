@@ -130,7 +130,7 @@ def test_the_number_stands_before_the_dashboard_is_finished(tiny, tmp_path, monk
         seen.append(Store(tmp_path).read("tiny", cell.cell_id))
         raise KeyboardInterrupt  # killed while it uploads
 
-    monkeypatch.setattr(tracking, "make_logger", lambda *_: DummyLogger())
+    monkeypatch.setattr(tracking, "make_logger", lambda *_, **__: DummyLogger())
     monkeypatch.setattr(tracking, "finish", finish)
     with pytest.raises(KeyboardInterrupt):
         run(cell, tmp_path, wandb="offline")

@@ -153,6 +153,6 @@ def test_a_project_is_named_in_three_ways(monkeypatch):
     monkeypatch.setenv("WANDB_PROJECT", "games")
     assert Project.parse("").path == "eve/games"
     assert Project.parse("faces").path == "eve/faces"
-    for wrong in ("a/b/c", "ada/two words", "../up"):
+    for wrong in ("a/b/c", "ada/two/words", "../up"):
         with pytest.raises(TrackingError, match="is no W&B project"):
             Project.parse(wrong)

@@ -65,6 +65,7 @@ def test_ranges(text, found):
         ("a=2..1", "2 is not below 1"),
         ("a=b..c", "have to be numbers"),
         ("a=.nan..1", "have to be numbers"),
+        ("a=no..yes", "have to be numbers"),
         ("a=[1", "not a value in YAML"),
     ],
 )
@@ -84,6 +85,7 @@ def test_what_is_no_range_is_said(text, message):
         ("dlp-k30", {"metric": "test/nme"}, "nothing is chosen on that"),
         ("dlp-k30", {"metric": "cost/wall_seconds"}, "is nothing that training logs"),
         ("dlp-k30", {"search": "grid"}, "a grid needs a list"),
+        ("dlp-k30", {"over": ["norm=group", "norm=batch"]}, "an argument stands twice in --over"),
         ("dlp-k33", {}, "unknown row 'dlp-k33'"),
     ],
 )

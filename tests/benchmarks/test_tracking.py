@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import wandb
 from PIL import Image
 
 from benchmarks import keepsakes, tracking
+from benchmarks.cell import run_cell
 from benchmarks.schema import CellResult, CellSpec
+from benchmarks.store import Store
 from benchmarks.tracking.offline import read_offline_runs
 from benchmarks.video_files import write_mp4
 from lightning_modules.interface import Method
 from tests.benchmarks import made_cells
 
+ROOT = str(Path(__file__).parents[2])
 SPEC = made_cells.make_spec(
     table="mafl",
     rows=[
@@ -67,7 +71,8 @@ def result(of, **changes):
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
+        if name != "WANDB_SERVICE":  # the address of the client's process, which lives on
+            monkeypatch.delenv(name)
     monkeypatch.setattr(
         "benchmarks.environment.commit_and_dirty", lambda: ("0123456789abcdef" * 2, True)
     )
@@ -209,6 +214,7 @@ def test_a_failed_cell_is_a_failed_run(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "disabled")
     this = cell()
     logger = tracking.make_logger(this, tmp_path, "offline")
+    logger.run.summary["test/nme"] = 3.0  # of an attempt that went well
     failed = result(this, metrics={}, intervals={})
     failed = failed.model_copy(update={"status": "failed", "reason": "loss is nan"})
     tracking.finish(logger, failed)
@@ -217,6 +223,7 @@ def test_a_failed_cell_is_a_failed_run(tmp_path, monkeypatch):
     assert run.summary["status"] == "failed"
     assert run.summary["reason"] == "loss is nan"
     assert not any(key.startswith("test/") for row in run.history for key in row)
+    assert not any(key.startswith("test/") for key in run.summary)
 
 
 def test_online_without_an_account_says_what_to_do(tmp_path):
@@ -230,9 +237,11 @@ def test_online_without_an_account_says_what_to_do(tmp_path):
 
 
 def test_a_run_that_cannot_be_opened_is_a_remark_and_no_failure(tmp_path):
-    logger, remark = keepsakes.open_logger(cell(), tmp_path / "run", "online")
-    assert logger is None and remark.startswith("not on W&B: WANDB=online needs a W&B account")
-    assert keepsakes.open_logger(cell(), tmp_path / "run", "off") == (None, "")
+    remarks = []
+    assert keepsakes.open_logger(cell(), tmp_path / "run", "online", remarks.append) is None
+    assert remarks[0].startswith("not on W&B: WANDB=online needs a W&B account")
+    assert keepsakes.open_logger(cell(), tmp_path / "run", "off", remarks.append) is None
+    assert len(remarks) == 1
 
 
 def test_online_against_the_environments_word_is_refused(tmp_path, monkeypatch):
@@ -329,3 +338,63 @@ def test_an_offline_run_says_nothing_of_command_line_and_packages(tmp_path):
     [recorded] = tmp_path.rglob("run-abc.wandb")
     for word in (b"licensed", b"wandb-metadata", b"requirements"):
         assert word not in recorded.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the client's process in /proc")
+def test_a_training_goes_on_when_the_process_of_wandb_is_killed(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import os, signal, sys
+from pathlib import Path
+from benchmarks import keepsakes
+from tests.benchmarks.test_tracking import cell, train, result
+
+folder, remarks = Path(sys.argv[1]), []
+logger = keepsakes.open_logger(cell(), folder, "offline", remarks.append)
+train(logger, folder, 1)
+assert not remarks
+for entry in Path("/proc").glob("[0-9]*"):
+    status = (entry / "status").read_text()
+    if f"PPid:\\t{os.getpid()}\\n" in status and "wandb" in (entry / "cmdline").read_text():
+        os.kill(int(entry.name), signal.SIGKILL)
+train(logger, folder, 3)
+keepsakes.finish_logger(logger, result(cell()), [])
+[remark] = remarks
+assert remark.startswith("on W&B in part: ")
+print("trained")
+""".replace("\\\\", "\\")
+    )
+    # A process of its own to kill, and not this one's.
+    own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=own | {"PYTHONPATH": ROOT},
+    )
+    assert "trained" in done.stdout and done.returncode == 0, done.stderr
+
+
+def test_a_finished_cell_is_logged_again_with_its_curves(tiny, tmp_path):
+    this = tiny()
+    measured = run_cell(this, results=tmp_path)
+    folder = Store(tmp_path).run_folder(this.cell_id)
+    assert not (folder / "wandb").exists()
+    (folder / "pictures").mkdir(exist_ok=True)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "pictures" / "swaps.png")
+    for _ in range(2):
+        assert run_cell(this, results=tmp_path, wandb="offline") == measured
+    first, second = read_offline_runs(folder)
+    curve = [row["val/loss"] for row in first.history if "val/loss" in row]
+    assert len(curve) == measured.epochs
+    # The run has them then.
+    assert not [row for row in second.history if "val/loss" in row]
+    for run in (first, second):
+        assert (run.run_id, run.exit_code) == (this.cell_id, 0)
+        assert run.history[-1]["test/nme"] == pytest.approx(measured.metrics["nme"], rel=1e-6)
+        assert run.config["commit"] == measured.commit
+        whole = (run.folder / "files" / "cell.json").read_bytes()
+        assert CellResult.model_validate_json(whole) == measured
+        assert [name for name in run.files if "/images/" in name]

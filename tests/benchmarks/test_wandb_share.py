@@ -16,7 +16,7 @@ from wandb.sdk.lib import wbauth
 
 from benchmarks import tracking
 from benchmarks.cell import run_cell
-from benchmarks.cell_files import encode
+from benchmarks.cell_files import NewerVersionError, encode
 from benchmarks.store import Store
 from benchmarks.tracking import boards
 from benchmarks.tracking.dashboard import plan_dashboard
@@ -29,11 +29,12 @@ SMOKE = ("--budget", "smoke")
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
+    # First, for it forgets its process's address, which nobody shall put back.
+    wandb.teardown()
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "home" / "netrc"))
-    wandb.teardown()
     with wandb_server.served() as found:
         for name, value in found.settings().items():
             monkeypatch.setenv(name, value)
@@ -195,6 +196,32 @@ def test_what_is_measured_here_stays_unless_told(server, command, tmp_path):
     assert store.read("made", ours.cell_id) == theirs
 
 
+def test_the_same_numbers_of_another_day_are_the_same(server, command, tmp_path):
+    store, ours = Store(tmp_path), shared()
+    store.write(ours)
+    later = {"started": "2026-02-02T00:00:00+00:00", "wall_seconds": 99.0}
+    put(server, ours.model_copy(update=later))
+    code, out, _ = command("wandb", "pull", "--results", tmp_path)
+    assert code == 0 and "1 here already" in out
+    assert "2026-02-02T00:00:00+00:00 there" in out.replace("\n", "")
+    assert store.read("made", ours.cell_id) == ours
+
+
+def test_what_a_newer_whatwhere_has_measured_stays(server, command, tmp_path):
+    newer = json.loads(encode(shared())) | {"schema_version": 99}
+    path = Store(tmp_path).cell_path("made", shared().cell_id)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(newer))
+    put(server, shared())
+    for options in ((), ("--overwrite",)):
+        code, out, _ = command("wandb", "pull", "--results", tmp_path, *options)
+        assert code == 0 and "get a newer whatwhere" in out
+        assert json.loads(path.read_text()) == newer
+    # Nor is it measured again by code that cannot read it.
+    with pytest.raises(NewerVersionError):
+        Store(tmp_path).read("made", shared().cell_id)
+
+
 def test_a_project_that_is_not_there_is_said(server, command, tmp_path):
     code, out, err = command("wandb", "setup", "mafl", "--project", "nowhere")
     assert (code, out) == (2, "")
@@ -207,7 +234,10 @@ def test_without_an_account_it_is_said_what_to_do(server, command, monkeypatch, 
     monkeypatch.delenv("WANDB_API_KEY")
     for arguments in (("setup", "mafl"), ("pull", "--results", tmp_path)):
         code, _, err = command("wandb", *arguments)
-        assert code == 2 and "run `wandb login` once" in err
+        assert code == 2 and "Run `wandb login` once" in err
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    code, _, err = command("wandb", "pull", "--results", tmp_path)
+    assert code == 2 and "the environment says WANDB_MODE=offline; unset it" in err
     assert server.asked == []
 
 
@@ -227,8 +257,23 @@ def test_pictures_are_found_on_the_server_where_none_are_here(server):
     board = plan_dashboard(make_spec(), budget="quick", source="standin")
     summary = {"pictures/swaps": {"_type": "image-file"}, "test/nme": 2.5}
     put(server, shared(), summaryMetrics=json.dumps(summary))
+    # Of a search, which has none of the test data, there may be any number before the cells.
+    trials = {"table": "made", "budget": "quick", "source": "standin"}
+    shown = json.dumps({"pictures/of-a-trial": {"_type": "image-file"}})
+    server.add_run("t", {}, trials, jobType="trial", summaryMetrics=shown)
     found = boards.media_of(board, wandb.Api(), Project("ada", "whatwhere"))
     assert found == {"pictures/swaps"}
+
+
+@pytest.mark.parametrize("name", ["my faces", "ünder_wäter", "a.b-c"])
+def test_projects_may_have_any_name_that_wandb_allows(name):
+    assert Project.parse(f"ada/{name}") == Project("ada", name)
+
+
+@pytest.mark.parametrize("name", ["a/b/c", "ada/what?", "ada/a#b", "ada/..", "a da/x", "ada/a\nb"])
+def test_what_is_no_project_is_refused(name):
+    with pytest.raises(tracking.TrackingError, match="is no W&B project; give ENTITY/PROJECT"):
+        Project.parse(name)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the agent starts commands by /usr/bin/env")

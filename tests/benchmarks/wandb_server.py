@@ -233,10 +233,9 @@ class WandbServer:
 
     def _fits(self, run, filters):
         config = json.loads(run["config"])
-        return all(
-            config.get(key.removeprefix("config."), {}).get("value") == wanted
-            for key, wanted in filters.items()
-        )
+        found = {f"config.{key}": item["value"] for key, item in config.items()}
+        found["jobType"] = run["jobType"]
+        return all(found.get(key) == wanted for key, wanted in filters.items())
 
     def _file(self, run_id, name):
         address, size = self._address(run_id, name), len(self.runs[run_id]["files"][name])
