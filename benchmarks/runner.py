@@ -196,12 +196,21 @@ class Runner:
         minutes = flight.cell.timeout_minutes
         # The cell keeps its time itself, unless it hangs.
         if minutes and time.monotonic() - flight.began > 60 * minutes * 1.2 + 120:
+            if not self._has_process(flight.cell):
+                # Its place was lost, and it waits for another one: that costs it no time either.
+                flight.began = time.monotonic()
+                return
             self.engine.kill(flight.cell.cell_id)
             self._running.pop(flight.cell.cell_id)
             reason = f"hung: took longer than {minutes:g} minutes"
             # It may have hung after its number was written, in a dashboard's upload.
             gone = Exit(flight.cell.cell_id, -signal.SIGKILL, flight.place, reason)
             self._settle(flight, gone, "timeout")
+
+    def _has_process(self, cell: CellSpec) -> bool:
+        """Whether one works on the cell, or has just measured it."""
+        measured = self.store.cell_path(cell.table, cell.cell_id).exists()
+        return measured or is_locked(self.store.lock(cell))
 
     def _settle(self, flight: _Flight, gone: Exit, status: Status = "failed") -> None:
         cell, log = flight.cell, self._log(flight.cell)

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from filelock import FileLock
+
 from benchmarks.schema import CellSpec
 from benchmarks.store import Store
 
@@ -36,9 +38,10 @@ def main(mode: str, results: str, text: str) -> None:
     if mode == "obeys":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))
     if mode in ("deaf", "obeys"):
-        (folder / "progress.json").write_text(json.dumps({"phase": "train", "epoch": 1}))
-        (folder / "deaf-or-obeys").touch()
-        time.sleep(60)
+        with FileLock(store.lock(cell)):
+            (folder / "progress.json").write_text(json.dumps({"phase": "train", "epoch": 1}))
+            (folder / "deaf-or-obeys").touch()
+            time.sleep(60)
     status = {"n/a": "n/a", "failed": "failed"}.get(mode, "ok")
     store.write(cell.result(status, None if status == "ok" else "why", metrics={"nme": 2}, **MADE))
     if mode == "ok-and-hangs":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -231,18 +232,22 @@ class Silent:
 
 
 @pytest.mark.parametrize(
-    ("progress", "hung"),
+    ("progress", "alive", "hung"),
     [
-        ({"phase": "train"}, True),
-        ({"phase": "wait"}, False),
-        ({"phase": "train", "base": "other"}, False),
-        ({"phase": "starting", "attempt": "second"}, False),
-        ({"phase": "starting", "attempt": "first"}, True),
-        (None, False),
+        ({"phase": "train"}, True, True),
+        ({"phase": "train"}, False, False),
+        ({"phase": "wait"}, True, False),
+        ({"phase": "train", "base": "other"}, True, False),
+        ({"phase": "starting", "attempt": "second"}, True, False),
+        ({"phase": "starting", "attempt": "first"}, True, True),
+        (None, False, False),
     ],
 )
-def test_only_the_time_that_a_cell_has_had_makes_it_hang(tiny, tmp_path, progress, hung):
-    """Not what it waits in a queue, for other processes, or what an earlier attempt took."""
+def test_only_the_time_that_a_cell_has_had_makes_it_hang(tiny, tmp_path, progress, alive, hung):
+    """Not what it waits in a queue, for other processes, or what an earlier attempt took.
+
+    Nor what it waits for another place when its machine was lost: nobody holds its lock then.
+    """
     cell, store, engine = tiny(timeout_minutes=1), Store(tmp_path), Silent()
     with Reporter(Console(file=io.StringIO()), 1) as reporter:
         runner = Runner(store, engine, lambda *_: [], reporter)
@@ -252,7 +257,8 @@ def test_only_the_time_that_a_cell_has_had_makes_it_hang(tiny, tmp_path, progres
         if progress is not None:
             path = store.run_folder(cell.cell_id) / "progress.json"
             path.write_text(json.dumps(progress))
-        runner._look_at(flight)
+        with FileLock(store.lock(cell)) if alive else nullcontext():
+            runner._look_at(flight)
     assert engine.killed == ((cell.cell_id,) if hung else ())
     assert hung == (store.read("tiny", cell.cell_id) is not None)
 
