@@ -1,6 +1,6 @@
 """CLEVRER: videos of simple things that enter, collide and leave (Yi et al. 2020).
 
-The scenes of Deep Latent Particles (Daniel and Tamar 2022, section 5): of the 128 frames of a video
+The scenes of Deep Latent Particles (Daniel and Tamar 2022): of the 128 frames of a video
 those after the 26th, when things have entered, every third: 34. Frames of 480 by 320 are squashed
 to squares, bicubic. The stand-in is rendered scenes in the genuine files.
 """

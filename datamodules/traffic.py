@@ -1,6 +1,6 @@
 """Traffic: a street seen by a fixed camera, any recording of the user's.
 
-The frames of Deep Latent Particles (Daniel and Tamar 2022, section 5): every third, cropped from
+The frames of Deep Latent Particles (Daniel and Tamar 2022): every third, cropped from
 (60, 0) to (480, 420), made square by bicubic resizing; the first nine tenths of the recording are
 for training. Clips are stretches of 50 frames, as its successor has them (Daniel and Tamar 2024).
 The authors' own recording was given out on request. The stand-in is a rendered junction, with cars

@@ -1,7 +1,7 @@
 """What comes after ten frames: positions of things, and pictures, v1.
 
 Of each clip of ``test`` the first 10 frames are given, and the rest is predicted. Daniel and Tamar
-(ICML 2022) show such videos and print no number; ten frames are DDLP's (2023).
+(ICML 2022) show such videos, and no number is at hand; ten frames are DDLP's (2023).
 
 * Positions. One frame on, visible objects and particles are matched (Hungarian, by SciPy; pairs
   farther apart than `REACH` are none), and a particle stays its object's from then on: errors are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
@@ -63,7 +64,13 @@ class ParticleLearner(Method):
 
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Settle ``vgg_or_mse`` by whether this machine has VGG16 weights, and say which."""
+        """Settle ``vgg_or_mse`` by whether this machine has VGG16 weights, and say which.
+
+        Nor does a cell's id hang on how "as many proposals as particles" was said.
+        """
+        if arguments.get("n_proposals", 0) is None:
+            usual = inspect.signature(cls).parameters["n_keypoints"].default
+            arguments = arguments | {"n_proposals": arguments.get("n_keypoints", usual)}
         return settle_vgg(arguments)
 
     def reconstruction_loss(self, rebuilt: Tensor, image: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ def chamfer_kl(
 def matched_kl(
     mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_sigma: float
 ) -> Tensor:
-    """KL of particle i to proposal i, as if the sets had an order: the paper's ablation, nats.
+    """KL of particle i to proposal i, as if the sets had an order, nats: the authors' comparison.
 
     Arguments as of `chamfer_kl`, with K = L. Returns the mean over the batch of the sum over K.
     """

@@ -34,7 +34,7 @@ class DeepLatentParticles(ParticleLearner):
     Args:
         image_size: side of the picture, pixels.
         n_keypoints: particles K, the constant background particle not counted.
-        n_proposals: proposals L the prior keeps.
+        n_proposals: proposals L the prior keeps; None for as many as particles.
         patch_size: side of the prior's patches, pixels.
         feature_dim: appearance features d of a particle.
         glimpse_ratio: side of a glimpse relative to the picture.
@@ -56,7 +56,7 @@ class DeepLatentParticles(ParticleLearner):
         background_in_chamfer: let the background particle take part in the Chamfer-KL, as the
             authors say their CelebA numbers need.
         position_kl: ``chamfer`` (paper), ``matched``, where particle i belongs to proposal i, or
-            ``none``, without a prior of positions: the last two are the paper's ablation.
+            ``none``, without a prior of positions (the suite's).
         initialisation: ``paper``, or ``spread`` for short budgets (see `spread_particles`).
         train_prior: learn the proposal network; without it, proposals come from its start, which
             the authors say works too.
@@ -77,7 +77,7 @@ class DeepLatentParticles(ParticleLearner):
         self,
         image_size: int = 128,
         n_keypoints: int = 30,
-        n_proposals: int = 50,
+        n_proposals: int | None = 50,
         patch_size: int = 8,
         feature_dim: int = 10,
         glimpse_ratio: float = 0.125,

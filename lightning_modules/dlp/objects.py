@@ -39,7 +39,7 @@ class DLPObjects(ParticleLearner):
     Args:
         image_size: side of the picture, pixels.
         n_keypoints: particles K, the background one not counted.
-        n_proposals: proposals L the prior keeps.
+        n_proposals: proposals L the prior keeps; None for as many as particles.
         patch_size: side of the prior's patches, pixels.
         feature_dim: appearance features d of a particle.
         glimpse_ratio: side of a glimpse relative to the picture.
@@ -68,7 +68,7 @@ class DLPObjects(ParticleLearner):
         kl_balance: weight of the KL of appearance, sizes and depths within them.
         background_in_chamfer: let the background particle take part in the Chamfer-KL.
         position_kl: ``chamfer`` (paper), ``matched``, where particle i belongs to proposal i, or
-            ``none``, without a prior of positions: the last two are the paper's ablation.
+            ``none``, without a prior of positions (the suite's).
         glimpse_phase: how long glimpses alone are painted.
         noise_phase: until when, from the start, presences and alphas are noisy.
         phases_in: unit of the two, ``epochs`` (paper) or ``steps``.
@@ -88,7 +88,7 @@ class DLPObjects(ParticleLearner):
         self,
         image_size: int = 128,
         n_keypoints: int = 10,
-        n_proposals: int = 20,
+        n_proposals: int | None = 20,
         patch_size: int = 16,
         feature_dim: int = 5,
         glimpse_ratio: float = 0.25,

@@ -116,7 +116,10 @@ class Sizes:
     def of(cls, arguments: Mapping[str, Any]) -> Self:
         """Sizes among a method's ``arguments``; what it has no argument for keeps its default."""
         names = (field.name for field in fields(cls))
-        return cls(**{name: arguments[name] for name in names if name in arguments})
+        given = {name: arguments[name] for name in names if name in arguments}
+        if given.get("n_proposals", 0) is None:
+            given["n_proposals"] = given.get("n_keypoints", cls.n_keypoints)
+        return cls(**given)
 
     def __post_init__(self) -> None:
         reach = self.image_size / (self.first_stride * 2 ** (len(self.channels) - 1))

@@ -1,7 +1,7 @@
 """Dynamics over the particles of a frozen encoder (after Daniel and Tamar, ICML 2022, web page).
 
-The paper shows videos of it and no number; of its code the layer and the evaluation loop are on
-record, not the training. What is not on record says so below.
+The page shows videos of it, and no number is at hand; of its code the layer and the evaluation loop
+are on record, not the training. What is not on record says so below.
 """
 
 from __future__ import annotations

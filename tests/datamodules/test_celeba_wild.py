@@ -1,5 +1,7 @@
 """CelebA in the wild: whole pictures, landmarks that follow, faces that are too small left out."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -115,4 +117,43 @@ def test_a_copy_without_boxes_or_a_standin_is_refused(tree, tmp_path):
         CelebAWild(least_face=1.0)
     with pytest.raises(ValueError, match="takes no crop"):
         CelebAWild(crop="dlp")
-    assert {row.status for row in CelebAWild.verify(tree).checks} == {"ok"}
+    report = CelebAWild.verify(tree)
+    assert report.usable and report.dataset == "celeba_wild"
+    found = {row.item: row for row in report.checks}
+    assert found["list_bbox_celeba.txt"].expected == "202,599 rows"
+    assert found["list_bbox_celeba.txt, md5"].expected == "00566efa6fedff7a56946cd1c10f1c16"
+    assert found["list_landmarks_celeba.txt, md5"].expected == "063ee6ddb681f96bc9ca28c6febb9d1a"
+    assert {row.status for row in report.checks} == {"ok", "warn"}  # it is a miniature
+
+
+def test_verify_finds_damage(tree, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tree, copy)
+    [boxes] = copy.rglob("list_bbox_celeba.txt")
+    boxes.write_text(boxes.read_text() + "000001.jpg 1 2 3\n")
+    pictures = sorted(copy.rglob("img_celeba/*.jpg"))
+    pictures[0].unlink()
+    for path in pictures[1:3]:
+        path.write_bytes(b"")
+    report = CelebAWild.verify(copy)
+    found = {row.item: row for row in report.checks}
+    assert not report.usable
+    assert found["list_bbox_celeba.txt"].found == "unreadable"
+    decoded = next(row for item, row in found.items() if "decoded" in item)
+    assert "no picture" in decoded.found and decoded.remedy == "unpack img_celeba again"
+    assert "unpack img_celeba again" in "".join(row.remedy for row in report.checks)
+
+
+def test_a_box_of_negative_sides_is_no_face(tree, tmp_path):
+    """The official list has one that is invalid; two wrong signs would make it a large face."""
+    copy = tmp_path / "copy"
+    shutil.copytree(tree, copy)
+    [path] = copy.rglob("list_bbox_celeba.txt")
+    head, names, *rows = path.read_text().splitlines()
+    words = [row.split() for row in rows]
+    turned = [" ".join([*row[:3], f"-{row[3]}", f"-{row[4]}"]) for row in words]
+    path.write_text("\n".join([head, names, *turned]) + "\n")
+    next(copy.rglob("standin.json")).unlink()
+    data = CelebAWild(source="real", root=str(copy), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="no picture of split"):
+        data.prepare_data()

@@ -1,5 +1,7 @@
 """The object model's module: phases, what it can do, the ablation's position priors."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -192,6 +194,13 @@ def test_the_ablations_have_another_position_prior_or_none(cls):
     assert all(p.grad is None for p in method.network.prior.parameters())
     with pytest.raises(ValueError, match="n_keypoints 6 must equal n_proposals 7"):
         cls(**(arguments | {"n_proposals": 7}), position_kl="matched")
+    # As many as there are particles, whichever way it is said.
+    said = arguments | {"n_proposals": None, "position_kl": "matched"}
+    assert cls.resolve_arguments(said)["n_proposals"] == arguments["n_keypoints"]
+    assert cls(**said).network.prior.keep == arguments["n_keypoints"]
+    assert cls.resolve_arguments({"n_proposals": None}) == {
+        "n_proposals": inspect.signature(cls).parameters["n_keypoints"].default
+    }
 
 
 def test_training_paints_a_square_where_it_is():
