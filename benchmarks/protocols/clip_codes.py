@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from benchmarks.protocols.interface import NotApplicableError
 from benchmarks.protocols.kept import kept
+from benchmarks.protocols.outputs import codes_of, keypoints_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import (
     Codes,
@@ -94,9 +95,11 @@ def describe_pictures(method: Method, image: Tensor, *, field: bool = True) -> d
     Raises:
         NotApplicableError: it says nothing.
     """
-    found = _named(method.encode(image), 1) if isinstance(method, HasCodes) else {}
+    found = {}
+    if isinstance(method, HasCodes):
+        found = _named(codes_of(method, "encode", method.encode(image), len(image)), 1)
     if isinstance(method, HasKeypoints):
-        points = [part.flatten(1) for part in method.keypoints(image) if part is not None]
+        points = [part.flatten(1) for part in keypoints_of(method, image) if part is not None]
         found["where"] = torch.cat(points, 1)
     if field and isinstance(method, HasDeformation):
         found["field"] = pooled(method.deformation(image))

@@ -27,6 +27,7 @@ from scipy import stats
 
 from benchmarks.protocols.confidence import mean_log_variance
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
+from benchmarks.protocols.outputs import codes_of, keypoints_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasCodes, HasKeypoints, Method
 
@@ -136,15 +137,17 @@ def collect(method: Method, data: DataModule, split: str, device: torch.device) 
 
     Raises:
         NotApplicableError: the method has neither keypoints nor codes.
-        ValueError: some of them are not finite; says for how many pictures.
+        ValueError: some of them are not finite; says for how many pictures. Or they are not of
+            the contract's shape, or far outside of the picture.
     """
     where, spread, landmarks = [], [], []
     for loaded in data.eval_dataloader(split):
         batch = data.to_batch(loaded, device)
         if isinstance(method, HasKeypoints):
-            mean, log_variance = method.keypoints(batch["image"])
+            mean, log_variance = keypoints_of(method, batch["image"])
         elif isinstance(method, HasCodes):
-            mean, log_variance = method.encode(batch["image"]).where, None
+            codes = codes_of(method, "encode", method.encode(batch["image"]), len(batch["image"]))
+            mean, log_variance = codes.where, None
         else:
             raise NotApplicableError(f"{type(method).__name__} has neither keypoints nor codes")
         where.append(mean.flatten(1).double().cpu().numpy())

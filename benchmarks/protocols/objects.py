@@ -56,6 +56,7 @@ from benchmarks.protocols.object_matching import (
     to_nearest,
 )
 from benchmarks.protocols.object_shown import shown_arrays
+from benchmarks.protocols.outputs import keypoints_of, reconstruction_of
 from benchmarks.protocols.weighted import (
     Statistic,
     area_under_roc,
@@ -158,13 +159,15 @@ def fidelity_score(of_picture: dict[str, Array]) -> ProtocolResult:
 def look(method: Method, image: Tensor) -> tuple[dict[str, Tensor | None], Tensor | None]:
     """A method's particles of pictures, by field of `Particles`, and its reconstruction."""
     if isinstance(method, HasParticles):
-        found = method.particles(image)
+        found = method.particles(image.clone())
         return found._asdict(), method.render(found)
     fields: dict[str, Tensor | None] = {}
     if isinstance(method, HasKeypoints):
-        mean, log_variance = method.keypoints(image)
+        mean, log_variance = keypoints_of(method, image.clone())
         fields = {"position": mean, "log_variance": log_variance}
-    return fields, method.reconstruct(image) if isinstance(method, HasReconstruction) else None
+    return fields, reconstruction_of(method, image) if isinstance(
+        method, HasReconstruction
+    ) else None
 
 
 def _gather(

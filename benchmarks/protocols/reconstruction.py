@@ -28,6 +28,7 @@ import torch
 
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.landmarks import bootstrap_interval
+from benchmarks.protocols.outputs import reconstruction_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasChains, HasReconstruction, Method
 
@@ -124,7 +125,7 @@ def evaluate(
 
     Raises:
         NotApplicableError: the method does not reconstruct.
-        ValueError: it paints values that are not finite.
+        ValueError: it paints values that are not finite, or pictures of another shape.
     """
     if not isinstance(method, HasReconstruction):
         raise NotApplicableError(f"{type(method).__name__} does not reconstruct")
@@ -139,7 +140,7 @@ def evaluate(
     for loaded in data.eval_dataloader("test", _BATCH):
         batch = data.to_batch(loaded, device)
         image = batch["image"]
-        rebuilt = method.reconstruct(image)
+        rebuilt = reconstruction_of(method, image)
         if not torch.isfinite(rebuilt).all():
             raise ValueError(f"{type(method).__name__} painted values that are not finite")
         error = _errors(rebuilt, image)
@@ -181,7 +182,10 @@ def _over_chains(
 ) -> float:
     images = torch.stack([image for rows in samples.values() for image in rows]).to(device)
     views = np.repeat(list(samples), [len(rows) for rows in samples.values()])
-    tries = [_errors(method.reconstruct_by_chain(images, chain), images) for chain in range(CHAINS)]
+    tries = [
+        _errors(method.reconstruct_by_chain(images.clone(), chain), images)
+        for chain in range(CHAINS)
+    ]
     return chain_deviation(np.stack(tries), views, counts)
 
 

@@ -27,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
+from benchmarks.protocols.outputs import codes_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasCodes, Method
 
@@ -108,7 +109,7 @@ def evaluate(
     columns: list[list[Array]] = [[], [], [], []]
     for loaded in data.eval_dataloader("test", _BATCH):
         batch = data.to_batch(loaded, device)
-        codes = method.encode(batch["image"])
+        codes = codes_of(method, "encode", method.encode(batch["image"]), len(batch["image"]))
         values = (codes.where.flatten(1), codes.what.flatten(1), batch["view"], batch["identity"])
         for column, value in zip(columns, values, strict=True):
             column.append(value.double().cpu().numpy())
