@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from benchmarks.metrics import METRICS, metric_info
+from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Claim, Operand, Spec
 from benchmarks.statistics import Difference, against_one, paired, welch
 from benchmarks.summaries import Group, Sample, by_row, one_group, sample, source_words
@@ -206,12 +206,6 @@ def compare(
 def _judge(
     claim: Claim, spec: Spec, rows: dict[str, list[CellResult]], group: Group | None
 ) -> ClaimVerdict:
-    units = {metric_info(side.metric).unit for side in (claim.left, claim.right)}
-    if len(units) > 1:
-        raise ValueError(
-            f"claim '{claim.id}' compares metrics of different units: "
-            f"{claim.left.metric} and {claim.right.metric}"
-        )
     published = _published(claim, spec)
     sides: list[Sample | float] = []
     for operand in (claim.left, claim.right):
@@ -309,7 +303,9 @@ def _published(claim: Claim, spec: Spec) -> Published | None:
     left, right = (
         spec.row(side.row).published.get(side.metric) for side in (claim.left, claim.right)
     )
-    if left is None or right is None:
+    # Where a side is itself a published number, there is nothing left to set beside it.
+    quoted = claim.left.published or claim.right.published
+    if left is None or right is None or (quoted and claim.left.row == claim.right.row):
         return None
     chance = claim.chance or 0.0
     ours, theirs = left.value - chance, right.value - chance

@@ -249,6 +249,13 @@ def _check_metrics(spec: Spec, path: Path) -> None:
     for metric in sorted(spec.metric_ids()):
         if metric not in METRICS:
             raise SpecError(f"{path}: unknown metric '{metric}'; {suggestion(metric, METRICS)}")
+    for claim in spec.claims:
+        names = (claim.left.metric, claim.right.metric)
+        if len({METRICS[name].unit for name in names}) > 1:
+            raise SpecError(
+                f"{path}: claim '{claim.id}' compares metrics of different units: "
+                f"{' and '.join(names)}"
+            )
 
 
 class _Loader(yaml.SafeLoader):

@@ -38,8 +38,14 @@ class UnknownDatasetError(ValueError):
 
 
 def _targets() -> dict[str, str]:
-    outside = {point.name: point.value for point in entry_points(group="whatwhere.datasets")}
-    return outside | DATASETS
+    found = dict(DATASETS)
+    for point in entry_points(group="whatwhere.datasets"):
+        if found.setdefault(point.name, point.value) != point.value:
+            raise ValueError(
+                f"dataset '{point.name}' would be {point.value}, of an installed package, and is "
+                f"{found[point.name]}: rename the package's entry point and install it again"
+            )
+    return found
 
 
 def ids() -> list[str]:
@@ -53,6 +59,7 @@ def load(dataset_id: str) -> type[DataModule]:
     Raises:
         UnknownDatasetError: no dataset has this id; the message names the nearest ones.
         TypeError: the target is no subclass of `DataModule`.
+        ValueError: it cannot be imported, or an installed package gives an id that is taken.
     """
     targets = _targets()
     if dataset_id not in targets:
@@ -61,10 +68,15 @@ def load(dataset_id: str) -> type[DataModule]:
             f"unknown dataset '{dataset_id}'; did you mean {', '.join(near)}? "
             "`whatwhere list` shows all datasets"
         )
-    module, _, name = targets[dataset_id].partition(":")
-    found = getattr(import_module(module), name)
+    target = targets[dataset_id]
+    module, _, name = target.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"dataset '{dataset_id}' cannot be imported from {target}: {error}; mend the package "
+            "or its entry point, and install it again"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, DataModule)):
-        raise TypeError(
-            f"dataset '{dataset_id}': {targets[dataset_id]} is not a subclass of DataModule"
-        )
+        raise TypeError(f"dataset '{dataset_id}': {target} is not a subclass of DataModule")
     return found

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkab
 import pytorch_lightning as pl
 from torch import Generator, Tensor
 
+from lightning_modules.terms import loss_terms
+
 Batch = dict[str, Any]
 """A batch of a datamodule: ``image`` (B, C, H, W) or ``clip`` (B, T, C, H, W), float32 in [0, 1],
 ``index`` (B,) int64, ...; where a method asks for `Method.pairs`, training batches also hold
@@ -364,14 +366,14 @@ class Method(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Minimise ``loss``; log every term as ``train/<term>``."""
-        losses = self.losses(batch)
+        losses = loss_terms(self, self.losses(batch))
         # The mean over all processes of a cell; each of them goes through all validation data.
         self._log_losses("train", losses, len(batch["index"]), over_processes=True)
         return losses["loss"]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log every term as ``val/<term>``, averaged over the validation pictures."""
-        self._log_losses("val", self.losses(batch), len(batch["index"]))
+        self._log_losses("val", loss_terms(self, self.losses(batch)), len(batch["index"]))
 
     def _log_losses(
         self,

@@ -65,8 +65,14 @@ class UnknownMethodError(ValueError):
 
 
 def _targets() -> dict[str, str]:
-    outside = {point.name: point.value for point in entry_points(group="whatwhere.methods")}
-    return outside | METHODS
+    found = dict(METHODS)
+    for point in entry_points(group="whatwhere.methods"):
+        if found.setdefault(point.name, point.value) != point.value:
+            raise ValueError(
+                f"method '{point.name}' would be {point.value}, of an installed package, and is "
+                f"{found[point.name]}: rename the package's entry point and install it again"
+            )
+    return found
 
 
 def ids() -> list[str]:
@@ -80,6 +86,7 @@ def load(method_id: str) -> type[Method]:
     Raises:
         UnknownMethodError: no method has this id; the message names the nearest ones.
         TypeError: the target is no subclass of `Method`.
+        ValueError: it cannot be imported, or an installed package gives an id that is taken.
     """
     targets = _targets()
     if method_id not in targets:
@@ -88,8 +95,15 @@ def load(method_id: str) -> type[Method]:
             f"unknown method '{method_id}'; did you mean {', '.join(near)}? "
             "`whatwhere list` shows all methods"
         )
-    module, _, name = targets[method_id].partition(":")
-    found = getattr(import_module(module), name)
+    target = targets[method_id]
+    module, _, name = target.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"method '{method_id}' cannot be imported from {target}: {error}; mend the package "
+            "or its entry point, and install it again"
+        ) from error
     if not (isinstance(found, type) and issubclass(found, Method)):
-        raise TypeError(f"method '{method_id}': {targets[method_id]} is not a subclass of Method")
+        raise TypeError(f"method '{method_id}': {target} is not a subclass of Method")
     return found

@@ -151,6 +151,7 @@ def test_paths_and_workers_cannot_enter_a_spec(tmp_path, key):
         (lambda c: c["rows"][0].update(metod="x"), r"rows\.0\.metod: Extra inputs"),
         (lambda c: c["rows"].append(c["rows"][0]), "row 'good' stands twice"),
         (lambda c: c["claims"][0]["left"].update(row="goood"), "did you mean good"),
+        (lambda c: c["claims"][0]["right"].update(metric="ause"), "units: .* and ause"),
         (lambda c: c["claims"][0]["left"].update(row="paper"), "never run here"),
         (lambda c: c["claims"][0]["right"].update(published=True), "publishes no 'nme'"),
         (lambda c: c["columns"].append("nmee"), "unknown metric 'nmee'; did you mean nme"),

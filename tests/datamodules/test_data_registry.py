@@ -8,8 +8,8 @@ from datamodules import registry
 from datamodules.interface import DataModule
 
 
-def outside(monkeypatch, target):
-    point = EntryPoint("my_faces", target, "whatwhere.datasets")
+def outside(monkeypatch, target, name="my_faces"):
+    point = EntryPoint(name, target, "whatwhere.datasets")
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
 
 
@@ -38,4 +38,17 @@ def test_outside_packages_join_by_entry_point(monkeypatch):
 def test_what_is_no_datamodule_is_refused(monkeypatch):
     outside(monkeypatch, "collections:OrderedDict")
     with pytest.raises(TypeError, match="not a subclass of DataModule"):
+        registry.load("my_faces")
+
+
+def test_an_id_that_is_taken_is_refused(monkeypatch):
+    outside(monkeypatch, "my_package:MyMUG", name="mug")
+    with pytest.raises(ValueError, match=r"'mug' would be my_package:MyMUG.*datamodules.mug:MUG"):
+        registry.ids()
+
+
+@pytest.mark.parametrize("target", ["nowhere_at_all:Faces", "collections:Nothing"])
+def test_what_cannot_be_imported_is_named_with_its_package(monkeypatch, target):
+    outside(monkeypatch, target)
+    with pytest.raises(ValueError, match=f"'my_faces' cannot be imported from {target}"):
         registry.load("my_faces")
