@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmarks.costs import unvouched
 from benchmarks.files import write_atomically
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellResult, Source, Spec, describe
@@ -202,8 +203,7 @@ def make_baseline(
     group = one_group(cells)
     rows = by_row(spec, cells)
     refusals = [
-        f"{cell.row}, seed {cell.seed} was measured with uncommitted changes: commit them, then "
-        "run it again with `--again`"
+        f"{cell.row}, seed {cell.seed} was measured with {unvouched(cell)}"
         for cell in cells
         if cell.dirty
     ]

@@ -13,6 +13,7 @@ from typing import Final, Self
 from benchmarks import environment
 from benchmarks.files import read_json, write_json
 from benchmarks.ranks import is_leader
+from benchmarks.schema import CellResult
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,17 @@ class Clock:
         self.costs.peak_memory_mib = max(self.costs.peak_memory_mib, peak)
         if is_leader():
             self.costs.write(self.path)
+
+
+def unvouched(cell: CellResult) -> str:
+    """What a cell that is dirty was measured with, and what to do about it."""
+    if cell.commit == environment.UNKNOWN:
+        return (
+            "code of no known revision: run the suite from a checkout, or install it with "
+            "`pip install git+https://HOST/OWNER/whatwhere@REVISION`, then measure again with "
+            "`--again`"
+        )
+    return "uncommitted changes: commit them, then run it again with `--again`"
 
 
 def commit_name(commit: str, dirty: bool) -> str:

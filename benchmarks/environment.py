@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ PACKAGES: Final = (
     "scipy",
     "scikit-learn",
 )
+UNKNOWN: Final = "unknown"
+"""In place of a commit."""
 CODE: Final = ("lightning_modules", "datamodules", "benchmarks", "pyproject.toml")
 
 
@@ -29,14 +32,27 @@ CODE: Final = ("lightning_modules", "datamodules", "benchmarks", "pyproject.toml
 def commit_and_dirty() -> tuple[str, bool]:
     """The commit of the code that runs, and whether its packages differ from it.
 
-    ``("unknown", True)`` outside a git checkout: nothing vouches for such a number.
+    Installed by pip from a git revision, it is that revision's. ``("unknown", True)`` where there
+    is neither a checkout nor a revision: nothing vouches for such a number.
     """
     top = _git("rev-parse", "--show-toplevel")
     commit = _git("rev-parse", "HEAD")
     # An installed copy may lie inside somebody else's repository.
     if not top or not commit or Path(top).resolve() != PROJECT_ROOT:
-        return "unknown", True
+        installed = _installed_commit()
+        return installed or UNKNOWN, not installed
     return commit, _git("status", "--porcelain", "--", *CODE) != ""
+
+
+def _installed_commit() -> str:
+    """The revision that pip installed this copy from (``direct_url.json``, PEP 610), or ""."""
+    try:
+        suite = distribution("whatwhere")
+    except PackageNotFoundError:
+        return ""
+    ours = Path(str(suite.locate_file("benchmarks"))).resolve() == PROJECT_ROOT / "benchmarks"
+    origin = json.loads(suite.read_text("direct_url.json") or "{}")
+    return str(origin.get("vcs_info", {}).get("commit_id", "")) if ours else ""
 
 
 @cache

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from benchmarks.build import settle_as
 from benchmarks.cell_files import ResultError, encode, read_cell
+from benchmarks.costs import unvouched
 from benchmarks.schema import CellResult, Spec
 from benchmarks.specs import load_spec, table_ids
 from benchmarks.store import FINISHED, Store, is_current
@@ -182,7 +183,7 @@ def without_paths(cell: CellResult) -> CellResult:
 def _unfit(cell: CellResult) -> str:
     """Why a cell cannot be kept, "" if it can."""
     if cell.dirty:
-        return "was measured with uncommitted changes; commit them, run it again with `--again`"
+        return f"was measured with {unvouched(cell)}"
     for place, words in _strings(cell.model_dump(exclude={"reason"})):
         if PATH.search(words):
             return f"names a folder of this machine, {place}: {words}"

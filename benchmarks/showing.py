@@ -20,7 +20,7 @@ from benchmarks.keeping import keep as keep_cells
 from benchmarks.keeping import kept_tables, rendered
 from benchmarks.leaderboard import page
 from benchmarks.schema import Source
-from benchmarks.specs import load_spec, table_ids
+from benchmarks.specs import is_path, load_spec, table_ids
 from benchmarks.store import Store
 from benchmarks.tables import FORMATS
 
@@ -44,9 +44,9 @@ def keep(choice: Choice, into: Path) -> int:
     notes = [f"left out: {words}" for words in done.left_out]
     notes += [f"kept without numbers: {words}" for words in done.failed]
     notes += [f"no longer kept: {words}" for words in done.dropped]
-    _say(
-        choice.console, [*notes, "`whatwhere leaderboard` puts the table on the page of all tables"]
-    )
+    own = f" {choice.table}" if is_path(choice.table) else ""
+    notes.append(f"`whatwhere leaderboard{own}` puts the table on the page of all tables")
+    _say(choice.console, notes)
     kept = f"kept: {len(done.written)} cells of table {spec.table}"
     _say(choice.out, [kept, *map(str, done.tables.values())])
     return EXIT_INCOMPLETE if done.left_out or done.failed else 0

@@ -45,6 +45,41 @@ def test_outside_a_checkout_nothing_vouches_for_a_number(checkout, monkeypatch):
     assert environment.commit_and_dirty() == ("unknown", True)
 
 
+class Installed:
+    """What pip notes of a copy in ``folder``."""
+
+    def __init__(self, folder, origin):
+        self.folder, self.origin = folder, origin
+
+    def locate_file(self, name):
+        return self.folder / name
+
+    def read_text(self, name):
+        assert name == "direct_url.json"
+        return self.origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        ('{"url": "u", "vcs_info": {"vcs": "git", "commit_id": "' + "b" * 40 + '"}}', "b" * 40),
+        ('{"url": "file:///a", "dir_info": {}}', "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_what_pip_installed_from_a_revision_is_that_revision(
+    tmp_path, monkeypatch, fresh, origin, wanted
+):
+    monkeypatch.setattr(environment, "PROJECT_ROOT", tmp_path)
+    installed = Installed(tmp_path, origin)
+    monkeypatch.setattr(environment, "distribution", lambda name: installed)
+    assert environment.commit_and_dirty() == (wanted, wanted == "unknown")
+    # Another copy than the one that runs vouches for nothing.
+    environment.commit_and_dirty.cache_clear()
+    installed.folder = tmp_path / "elsewhere"
+    assert environment.commit_and_dirty() == ("unknown", True)
+
+
 def test_peak_memory_is_what_was_touched():
     block = np.ones(400 * 2**17)
     peak = environment.peak_memory_mib()

@@ -55,9 +55,12 @@ def test_uncommitted_cells_are_left_out_with_what_to_do(into):
     done = keep(spec, [good, dirty, dash], into)
     assert [(cell.row, cell.seed) for cell in done.written] == [("good", 0), ("mean", 0)]
     assert done.left_out == (
-        "good, seed 1 was measured with uncommitted changes; commit them, run it again with "
+        "good, seed 1 was measured with uncommitted changes: commit them, then run it again with "
         "`--again`",
     )
+    unknown = dirty.model_copy(update={"commit": "unknown"})
+    with pytest.raises(ResultError, match="seed 1 was measured with code of no known revision"):
+        keep(spec, [unknown], into)
     with pytest.raises(ResultError, match="none of these cells can be kept:\ngood, seed 1 was"):
         keep(spec, [dirty], into)
 
