@@ -31,8 +31,8 @@ INDEX     ?= 0
 # Tables whose smoke numbers have been accepted.
 TABLES := $(patsubst results/baselines/%-smoke-standin.json,%,$(wildcard results/baselines/*-smoke-standin.json))
 
-COMMON := --budget $(BUDGET) --source $(SOURCE) --results $(RESULTS) \
-	$(if $(DATA_ROOT),--data-root $(DATA_ROOT)) $(if $(CACHE),--cache-dir $(CACHE))
+COMMON := --budget $(BUDGET) --source $(SOURCE) --results "$(RESULTS)" \
+	$(if $(DATA_ROOT),--data-root "$(DATA_ROOT)") $(if $(CACHE),--cache-dir "$(CACHE)")
 BENCH  := $(COMMON) --devices $(DEVICES) --wandb $(WANDB) \
 	$(if $(ROWS),--rows $(ROWS)) $(if $(SEEDS),--seeds $(SEEDS)) \
 	--engine $(ENGINE) $(if $(ADDRESS),--address $(ADDRESS)) $(if $(CPUS),--cpus $(CPUS)) \

@@ -14,7 +14,6 @@ Aff-Wild2 (Kollias and Zafeiriou 2018), of which the crops are read, not the vid
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.copies import STANDIN_MARKER
+from datamodules.walking import walk
 
 Edition = Literal["Aff-Wild", "Aff-Wild2"]
 Ints = NDArray[np.int64]
@@ -132,7 +132,7 @@ def find_files(root: Path) -> AffWildFiles:
     Of a file that is there twice, the first in order of folders counts.
     """
     files, seen = AffWildFiles(), _Seen()
-    for place, subfolders, names in os.walk(root):
+    for place, subfolders, names in walk(root):
         here = Path(place)
         subfolders.sort()
         # The root's own name counts, for it may be one of these folders.

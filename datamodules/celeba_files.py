@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from datamodules.errors import DatasetNotFoundError
+from datamodules.walking import walk
 
 IMAGE_FOLDERS: Final = ("img_align_celeba", "img_align_celeba_hq", "img_align_celeba_png")
 """In order of preference; DVE's authors find no difference between the first two."""
@@ -120,7 +121,7 @@ def not_found(
 
 def _walk(root: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Folders from the top down, without looking into folders of pictures."""
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in walk(root):
         here = Path(folder)
         level = len(here.relative_to(root).parts)
         subfolders.sort()

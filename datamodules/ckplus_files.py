@@ -7,7 +7,6 @@ therefore known by their own names and by the two folders they lie in, subject a
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.errors import DataError
+from datamodules.walking import walk
 
 IMAGES: Final = "cohn-kanade-images"
 EXPRESSIONS: Final = (
@@ -94,7 +94,7 @@ def find_files(root: Path) -> CKPlusFiles:
     """
     found: dict[tuple[int, int], Take] = {}
     cropped, picture_folder = 0, None
-    for place, subfolders, names in os.walk(root):
+    for place, subfolders, names in walk(root):
         here = Path(place)
         subfolders.sort()
         if len(here.relative_to(root).parts) >= DEPTH:

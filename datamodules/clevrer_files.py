@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from datamodules.copies import STANDIN_MARKER
 from datamodules.errors import DataError
+from datamodules.walking import walk
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def find_files(root: Path) -> CLEVRERFiles:
         DataError: a video or annotation is there twice.
     """
     found: dict[str, dict[int, Path]] = {"video": {}, "annotation": {}}
-    for path in sorted([*root.rglob("video_*.mp4"), *root.rglob("annotation_*.json")]):
+    paths = sorted(Path(place) / name for place, _, names in walk(root) for name in names)
+    for path in paths:
         named = _NAME.match(path.name)
         if named is None or "__MACOSX" in path.parts or path.name.startswith("._"):
             continue
@@ -90,7 +92,7 @@ def find_files(root: Path) -> CLEVRERFiles:
                 f"{files[number]} and {path} are the same {named[1]} twice: remove one copy"
             )
         files[number] = path
-    marker = next(iter(sorted(root.rglob(STANDIN_MARKER))), None)
+    marker = next((path for path in paths if path.name == STANDIN_MARKER), None)
     videos, annotations = (dict(sorted(files.items())) for files in found.values())
     return CLEVRERFiles(videos, annotations, marker)
 

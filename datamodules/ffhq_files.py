@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from datamodules.copies import STANDIN_MARKER
+from datamodules.walking import walk
 
 TRAINING: Final = 60_000
 """Pictures below this number are for training, as FFHQ's authors divide them; 10,000 follow."""
@@ -68,7 +69,7 @@ def find_pictures(root: Path) -> dict[int, FFHQPictures]:
 
 
 def _candidates(root: Path) -> Iterator[Path]:
-    for place, subfolders, _ in os.walk(root):
+    for place, subfolders, _ in walk(root):
         here = Path(place)
         if here.name in SIDES:
             yield here

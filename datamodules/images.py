@@ -54,6 +54,13 @@ class BadImages:
         log.warning("%s does not decode (%s); left out of '%s'", path, reason, split)
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits with 8; Pillow's own conversion clips it, and nearly all is white."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image, np.int64) // 256).clip(0, 255).astype(np.uint8))
+
+
 def read_rgb(path: Path, size: tuple[int, int] | None) -> Image.Image | str:
     """A picture of ``size`` (width, height; None for any) as RGB, or why there is none."""
     try:
@@ -61,7 +68,7 @@ def read_rgb(path: Path, size: tuple[int, int] | None) -> Image.Image | str:
             if size is not None and image.size != size:
                 return f"is {image.width} x {image.height}, not {size[0]} x {size[1]}"
             # No draft mode: a JPEG decoded at half size is another picture than the recipes'.
-            return image.convert("RGB")
+            return _eight_bits(image).convert("RGB")
     except UnidentifiedImageError:
         return "no picture"
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files

@@ -206,7 +206,14 @@ class DataModule(pl.LightningDataModule):
         self._cache = Cache(self.cache_path(), self.header())
         for split, names in self._cache.skipped.items():
             if names:
-                log.warning("%s: %s pictures were left out: %s", split, len(names), names)
+                log.warning(
+                    "%s: %s pictures were left out: %s; once they are mended, delete %s, and it is "
+                    "made again with them",
+                    split,
+                    len(names),
+                    names,
+                    self.cache_path(),
+                )
 
     @property
     def cache(self) -> Cache:

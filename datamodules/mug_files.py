@@ -11,7 +11,6 @@ takes whose names end in ``end`` or hold ``nsg``, are no expressions from start 
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datamodules.copies import STANDIN_MARKER
+from datamodules.walking import walk
 
 EXPRESSIONS: Final = (
     *("neutral", "anger", "disgust", "fear"),
@@ -113,7 +113,7 @@ def find_files(root: Path) -> MUGFiles:
     """
     files = MUGFiles()
     found: dict[tuple[int, int, int, str], Take] = {}
-    for place, subfolders, names in os.walk(root):
+    for place, subfolders, names in walk(root):
         here = Path(place)
         subfolders.sort()
         inside = here.relative_to(root).parts

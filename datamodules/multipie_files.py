@@ -9,6 +9,7 @@ from typing import Final
 
 from datamodules.copies import STANDIN_MARKER
 from datamodules.multipie_names import CAMERA_YAW, Shot, parse_name
+from datamodules.walking import walk
 
 OBTAIN: Final = (
     "CMU Multi-PIE is licensed by Carnegie Mellon University (CTTEC, Flintbox 2009-056, "
@@ -50,7 +51,7 @@ class MultiPIEFiles:
 def find_files(root: Path) -> MultiPIEFiles:
     """Search a folder, however deep; of two files of one name the first in order of path counts."""
     files = MultiPIEFiles(root)
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in walk(root):
         subfolders.sort()
         for text in sorted(names):
             name = parse_name(text)

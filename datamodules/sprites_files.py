@@ -10,7 +10,6 @@ directions are not labelled.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Final, Literal
 
 from datamodules.copies import STANDIN_MARKER
 from datamodules.sprites_sheets import CLIP_DIRECTIONS, needed_sheets
+from datamodules.walking import walk
 
 OBTAIN: Final = (
     "Sprites is made of sheets of the Liberated Pixel Cup (CC BY-SA 3.0 and GPL 3.0, with their "
@@ -107,7 +107,7 @@ def find_files(root: Path) -> SpritesFiles:
     """
     files = SpritesFiles()
     wardrobes: dict[Path, dict[tuple[str, int], Path]] = {}
-    for place, subfolders, names in os.walk(root):
+    for place, subfolders, names in walk(root):
         here = Path(place)
         subfolders.sort()
         inside = here.relative_to(root).parts

@@ -6,7 +6,6 @@ was never published as a data set with a layout, so any will do.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final
 
 from datamodules.copies import STANDIN_MARKER
 from datamodules.errors import DataError
+from datamodules.walking import walk
 
 __all__ = ["TRUTH", "Recording", "find_recording"]
 
@@ -56,7 +56,7 @@ def find_recording(root: Path) -> Recording:
     videos: list[Path] = []
     folders: dict[Path, list[Path]] = defaultdict(list)
     marker = None
-    for place, _, names in os.walk(root):
+    for place, _, names in walk(root):
         if "__MACOSX" in Path(place).parts:
             continue
         for name in sorted(names):
