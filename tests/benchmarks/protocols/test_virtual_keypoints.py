@@ -41,8 +41,8 @@ def scored():
     return virtual_keypoints.evaluate(Moves(), Data(), device=CPU, seed=0)
 
 
-def test_version_one_gives_these_numbers(scored):
-    assert virtual_keypoints.VERSION == 1 and set(scored.metrics) == {"nme_virtual"} <= set(METRICS)
+def test_version_two_gives_these_numbers(scored):
+    assert virtual_keypoints.VERSION == 2 and set(scored.metrics) == {"nme_virtual"} <= set(METRICS)
     # A trained regressor: other processors round its steps otherwise.
     assert scored.metrics["nme_virtual"] == pytest.approx(GOLDEN, rel=0.05)
     low, high = scored.intervals["nme_virtual"]
@@ -81,6 +81,38 @@ def test_the_same_seed_gives_the_same_regressor_and_leaves_torchs_own_generator_
     one, two, other = (fit(maps, landmarks, seed=seed)(maps) for seed in (0, 0, 1))
     assert torch.equal(one, two) and not torch.equal(one, other)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_the_map_is_the_least_squares_one():
+    maps, landmarks = torch.randn(300, 3, 4, 4), torch.rand(300, 2, 2) - 0.5
+    made = fit(maps, landmarks, seed=0)
+    inputs = made.inputs(maps).double().numpy()
+    for place in range(2):
+        best = np.linalg.lstsq(inputs[place], landmarks[:, place].double().numpy(), rcond=None)[0]
+        errors = [
+            np.square(inputs[place] @ weights - landmarks[:, place].numpy()).mean()
+            for weights in (best, made.weights[place].numpy())
+        ]
+        assert errors[1] == pytest.approx(errors[0], rel=0.01)
+
+
+def test_it_does_not_matter_how_long_vectors_are():
+    maps, landmarks = torch.randn(120, 3, 4, 4), torch.rand(120, 5, 2)
+    one, long = fit(maps, landmarks, seed=0), fit(50 * maps, landmarks, seed=0)
+    torch.testing.assert_close(long(50 * maps), one(maps), rtol=1e-3, atol=1e-3)
+
+
+def test_learning_helps(monkeypatch):
+    data = Data()
+    train, test = (collect(Moves(), data, split, CPU) for split in ("train", "test"))
+
+    def error():
+        found = fit(*train, seed=0)(test[0])
+        return float((found - test[1]).norm(dim=-1).mean())
+
+    learned = error()
+    monkeypatch.setattr(virtual_keypoints, "RATE", 1e-9)
+    assert learned < error()
 
 
 def test_large_maps_are_averaged_down_and_bad_ones_named():
