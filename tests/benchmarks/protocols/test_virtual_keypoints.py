@@ -12,11 +12,11 @@ from lightning_modules.interface import Method
 from tests.benchmarks.protocols.test_field import Data, Zero
 
 CPU = torch.device("cpu")
-GOLDEN = 4.595775
+GOLDEN = 9.860083
 
 
 class Moves(Method):
-    """Vectors of a picture that moves with the landmarks: two waves along each axis."""
+    """Vectors of a picture that moves with the landmarks: two waves along each axis, and noise."""
 
     def embedding(self, image):
         shift = Data.moved(image[:, 0, 0, :2])
@@ -25,7 +25,9 @@ class Moves(Method):
         waves = [f(scale * at) for at in (x, y) for f in (torch.sin, torch.cos) for scale in (1, 3)]
         across = torch.stack(waves[:4], 1)[:, :, None, :].expand(-1, -1, 8, -1)
         down = torch.stack(waves[4:], 1)[..., None].expand(-1, -1, -1, 8)
-        return torch.cat([across, down], 1)
+        generator = torch.Generator().manual_seed(len(image))
+        noise = 0.5 * torch.randn(len(image), 8, 8, 8, generator=generator)
+        return torch.cat([across, down], 1) + noise
 
 
 class Still(Method):
@@ -57,7 +59,7 @@ def test_vectors_that_move_tell_more_than_vectors_that_stand_still(scored):
     still = virtual_keypoints.evaluate(Still(), data, device=CPU, seed=0).metrics["nme_virtual"]
     train, test = (data.sets[s].labels["landmarks"].double().numpy() for s in ("train", "test"))
     mean_shape = np.linalg.norm(train.mean(0) - test, axis=-1).mean() / 0.8 * 100
-    assert scored.metrics["nme_virtual"] < 0.6 * still
+    assert scored.metrics["nme_virtual"] < 0.75 * still
     assert still == pytest.approx(mean_shape, rel=0.1)
 
 
@@ -98,8 +100,8 @@ def test_the_map_is_the_least_squares_one():
 
 def test_it_does_not_matter_how_long_vectors_are():
     maps, landmarks = torch.randn(120, 3, 4, 4), torch.rand(120, 5, 2)
-    one, long = fit(maps, landmarks, seed=0), fit(50 * maps, landmarks, seed=0)
-    torch.testing.assert_close(long(50 * maps), one(maps), rtol=1e-3, atol=1e-3)
+    one, long = fit(maps, landmarks, seed=0), fit(64 * maps, landmarks, seed=0)
+    torch.testing.assert_close(long(64 * maps), one(maps), rtol=1e-3, atol=1e-3)
 
 
 def test_learning_helps(monkeypatch):
