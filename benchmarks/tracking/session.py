@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -95,7 +96,7 @@ class RunLogger(WandbLogger):
             step = int(row["step"]) - 1
             if self.run is not None and step > self.last_step:
                 values = {key: value for key, value in row.items() if key not in ("step", "epoch")}
-                self.run.log({STEP: step, **values})
+                self._try(partial(self.run.log, {STEP: step, **values}))
         if rows:
             self.last_step = max(self.last_step, int(rows[-1]["step"]) - 1)
 

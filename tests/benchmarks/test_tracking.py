@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from benchmarks.video_files import write_mp4
 from lightning_modules.interface import Method
 from tests.benchmarks import made_cells
 
-ROOT = str(Path(__file__).parents[2])
 SPEC = made_cells.make_spec(
     table="mafl",
     rows=[
@@ -338,43 +336,6 @@ def test_an_offline_run_says_nothing_of_command_line_and_packages(tmp_path):
     [recorded] = tmp_path.rglob("run-abc.wandb")
     for word in (b"licensed", b"wandb-metadata", b"requirements"):
         assert word not in recorded.read_bytes()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the client's process in /proc")
-def test_a_training_goes_on_when_the_process_of_wandb_is_killed(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(
-        """
-import os, signal, sys
-from pathlib import Path
-from benchmarks import keepsakes
-from tests.benchmarks.test_tracking import cell, train, result
-
-folder, remarks = Path(sys.argv[1]), []
-logger = keepsakes.open_logger(cell(), folder, "offline", remarks.append)
-train(logger, folder, 1)
-assert not remarks
-for entry in Path("/proc").glob("[0-9]*"):
-    status = (entry / "status").read_text()
-    if f"PPid:\\t{os.getpid()}\\n" in status and "wandb" in (entry / "cmdline").read_text():
-        os.kill(int(entry.name), signal.SIGKILL)
-train(logger, folder, 3)
-keepsakes.finish_logger(logger, result(cell()), [])
-[remark] = remarks
-assert remark.startswith("on W&B in part: ")
-print("trained")
-""".replace("\\\\", "\\")
-    )
-    # A process of its own to kill, and not this one's.
-    own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-    done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=own | {"PYTHONPATH": ROOT},
-    )
-    assert "trained" in done.stdout and done.returncode == 0, done.stderr
 
 
 def test_a_finished_cell_is_logged_again_with_its_curves(tiny, tmp_path):
