@@ -107,7 +107,8 @@ class NormalEquations:
         assert self._left is not None and self._right is not None
         size = self._left.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
         ridge = RIDGE * size * torch.eye(self._left.shape[-1]).to(self._left)
-        return torch.linalg.solve(self._left + ridge, self._right).float()
+        found: Tensor = torch.linalg.solve(self._left + ridge, self._right)
+        return found.float()
 
 
 def fit(maps: Tensor, landmarks: Tensor, *, seed: int) -> VirtualKeypoints:
@@ -122,7 +123,9 @@ def fit(maps: Tensor, landmarks: Tensor, *, seed: int) -> VirtualKeypoints:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         made = VirtualKeypoints(maps.shape[1], landmarks.shape[1]).to(maps.device)
-    length = torch.stack([part.square().sum(1).sqrt().mean() for part in maps.split(BATCH)]).mean()
+    length = torch.stack(
+        [part.square().sum(1).sqrt().mean() for part in torch.split(maps, BATCH)]
+    ).mean()
     unit = 1 / (SHARPNESS * float(length.clamp(min=1e-12)))
     made.vectors.data.mul_(START * unit)
     optimizer = torch.optim.Adam([made.vectors], fused=True)
@@ -144,7 +147,9 @@ def fit(maps: Tensor, landmarks: Tensor, *, seed: int) -> VirtualKeypoints:
             schedule.step()
     whole = NormalEquations(1.0)
     with torch.no_grad():
-        for part, marks in zip(maps.split(BATCH), wanted.split(BATCH, 1), strict=True):
+        for part, marks in zip(
+            torch.split(maps, BATCH), torch.split(wanted, BATCH, 1), strict=True
+        ):
             whole.add(made.inputs(part), marks)
     made.weights.copy_(whole.solve())
     return made.requires_grad_(False)
