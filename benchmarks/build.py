@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmarks.callbacks import seed_all
 from benchmarks.files import digest
+from benchmarks.matrix import NEEDS
+from benchmarks.protocols.interface import NotApplicableError
 from benchmarks.schema import CellSpec, Source, suggestion
 from benchmarks.trainings import built_on
 from datamodules import registry as datasets
@@ -94,6 +96,21 @@ def build_method(cell: CellSpec) -> Method:
     )
     assert isinstance(made, Method)
     return made
+
+
+def build_scored_method(cell: CellSpec) -> Method:
+    """As `build_method`, where the cell's protocol can score what the class says it can do.
+
+    Raises:
+        NotApplicableError: it cannot; so no training is spent on it.
+    """
+    needs = NEEDS.get(cell.protocol)
+    if needs is not None and not needs.met_by_method(methods.load(cell.method)):
+        raise NotApplicableError(
+            f"{methods.load(cell.method).__name__} has no {needs.asked()}, which protocol "
+            f"'{cell.protocol}' asks for; once it has, run the cell with `--again`"
+        )
+    return build_method(cell)
 
 
 def settle(cell: CellSpec) -> CellSpec:

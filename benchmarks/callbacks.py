@@ -36,6 +36,10 @@ class CellTimeoutError(Exception):
     """The cell took longer than its budget allows."""
 
 
+class NothingLearnsError(ValueError):
+    """No optimizer holds a weight of a method that is trained by a loss."""
+
+
 class NonFiniteError(ArithmeticError):
     """The loss or the weights are no longer numbers."""
 
@@ -189,8 +193,8 @@ class ReseedEachEpoch(pl.Callback):
             seed_all(self.seed, 2 * trainer.current_epoch + 1)
 
 
-class FiniteGuard(pl.Callback):
-    """Fails the cell when the loss or a weight is no longer a finite number.
+class TrainingGuard(pl.Callback):
+    """Fails the cell when nothing is learned, or the loss or a weight is no longer a finite number.
 
     Lightning itself finishes such a run as if nothing had happened. The loss is read every batch
     on the CPU; elsewhere every ``every`` batches, for reading it waits for the device. The weights
@@ -199,6 +203,22 @@ class FiniteGuard(pl.Callback):
 
     def __init__(self, every: int = 10) -> None:
         self.every = every
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See that an optimizer has something to learn, if the method descends along a loss."""
+        trainable = any(weight.requires_grad for weight in pl_module.parameters())
+        held = (
+            weight.requires_grad
+            for optimizer in trainer.optimizers
+            for group in optimizer.param_groups
+            for weight in group["params"]
+        )
+        if pl_module.automatic_optimization and trainable and not any(held):
+            raise NothingLearnsError(
+                f"{type(pl_module).__name__}.configure_optimizers returned no optimizer with a "
+                "weight that requires a gradient: return one, or set requires_grad_(False) where "
+                "nothing is to be learned"
+            )
 
     def on_train_batch_end(
         self,

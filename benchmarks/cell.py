@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks import callbacks as cb
 from benchmarks import checkpoints, environment, keepsakes
 from benchmarks.acceleration import PLAIN, Acceleration
-from benchmarks.build import build_method, build_modules, fingerprint
+from benchmarks.build import build_method, build_modules, build_scored_method, fingerprint
 from benchmarks.costs import Clock, Costs
 from benchmarks.keepsakes import reason_of
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult, load_protocol
@@ -148,7 +148,7 @@ class Attempt:
         try:
             modules = self._prepared(root, cache_dir)
             data = modules[0]
-            method = build_method(self.cell)
+            method = build_scored_method(self.cell)
             logger = keepsakes.open_logger(self.cell, self.folder, wandb, self.remarks.append)
             self._start(method, root, cache_dir)
             if self.cell.fit:
@@ -320,7 +320,7 @@ class Attempt:
             world=world,
             callbacks=[
                 cb.ReseedEachEpoch(self.cell.seed),
-                cb.FiniteGuard(),
+                cb.TrainingGuard(),
                 cb.JsonlMetrics(stage.metrics),
                 self.progress,
                 self.ending,

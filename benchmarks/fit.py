@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pytorch_lightning.cli import LightningCLI
 
-from benchmarks.callbacks import FiniteGuard
+from benchmarks.callbacks import TrainingGuard
 from benchmarks.checkpoints import CheckpointMismatchError
 from datamodules import registry as datasets
 from datamodules.interface import DataModule
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={"callbacks": [FiniteGuard()], "num_sanity_val_steps": 0},
+            trainer_defaults={"callbacks": [TrainingGuard()], "num_sanity_val_steps": 0},
             # --trainer.max_epoch would else be taken for max_epochs.
             parser_kwargs=strict | {"fit": strict},
         )

@@ -49,6 +49,14 @@ class Needs:
             _has(method, kind) for kind in self.each_of
         )
 
+    def asked(self) -> str:
+        """What is asked of a method, e.g. ``keypoints or encode``."""
+        parts = [
+            " or ".join("+".join(_members(kind)) for kind in self.one_of if kind is not object)
+        ]
+        parts += ["+".join(_members(kind)) for kind in self.each_of]
+        return ", and ".join(part for part in parts if part)
+
     def met_by_dataset(self, dataset: type[DataModule]) -> bool:
         """Whether a dataset holds what is asked."""
         return (
@@ -149,13 +157,15 @@ def draw() -> str:
 
 def _has(method: type[Method], capability: type) -> bool:
     """Whether a class has all that a capability names; `issubclass` knows methods alone."""
-    if capability is object:
-        return True
-    members = [
+    return all(hasattr(method, name) for name in _members(capability))
+
+
+def _members(capability: type) -> list[str]:
+    """Names of what a capability asks for; none of `object`."""
+    return [
         name
         for base in capability.__mro__
         if getattr(base, "_is_protocol", False)
-        for name in (*vars(base), *getattr(base, "__annotations__", {}))
+        for name in dict.fromkeys((*vars(base), *getattr(base, "__annotations__", {})))
         if not name.startswith("_")
     ]
-    return all(hasattr(method, name) for name in members)

@@ -152,7 +152,7 @@ def train(method_id, folder, world, resume=None, faster=PLAIN, precision="32-tru
     device = torch.device("cpu")
     prepare_to_share(method, device, world)
     keep = Keep()
-    callbacks = [cb.ReseedEachEpoch(0), cb.FiniteGuard(), keep]
+    callbacks = [cb.ReseedEachEpoch(0), cb.TrainingGuard(), keep]
     name, begin = f"{method_id}-{world.size}", None
     if resume is not None:
         begin = checkpoints.previous_of(folder / f"{method_id}-{resume}.ckpt")

@@ -6,16 +6,18 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from benchmarks.callbacks import (
     CellTimeoutError,
-    FiniteGuard,
     JsonlMetrics,
     NonFiniteError,
+    NothingLearnsError,
     StopCallback,
     StopRequestedError,
     StopSignal,
+    TrainingGuard,
     read_jsonl,
     seed_all,
 )
@@ -37,7 +39,7 @@ def test_seeds_are_a_function_of_seed_and_stage():
 
 def test_nan_in_loss_or_weights_fails():
     module = torch.nn.Linear(1, 1)
-    guard = FiniteGuard()
+    guard = TrainingGuard()
     guard.on_train_batch_end(trainer(), module, {"loss": torch.tensor(1.0)}, None, 3)
     guard.on_train_batch_end(trainer(), module, None, None, 3)
     with pytest.raises(NonFiniteError, match="loss is inf in epoch 2, batch 3"):
@@ -47,6 +49,41 @@ def test_nan_in_loss_or_weights_fails():
     module.bias.data.fill_(torch.nan)
     with pytest.raises(NonFiniteError, match="bias holds"):
         guard.on_train_epoch_end(trainer(), module)
+
+
+class Learner(pl.LightningModule):
+    def __init__(self, optimizer, trainable=True):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1).requires_grad_(trainable)
+        self.make = optimizer
+
+    def training_step(self, batch, batch_idx):
+        return self.layer(batch).mean()
+
+    def configure_optimizers(self):
+        return self.make(self.layer.parameters()) if self.make else None
+
+
+def fit_once(method, folder):
+    pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        callbacks=[TrainingGuard()],
+    ).fit(method, torch.utils.data.DataLoader(torch.ones(2, 1)))
+
+
+def test_a_forgotten_optimizer_fails(tmp_path):
+    with pytest.raises(NothingLearnsError, match=r"Learner\.configure_optimizers returned no"):
+        fit_once(Learner(None), tmp_path)
+    before = Learner(lambda weights: torch.optim.SGD(weights, 0.1))
+    weight = before.layer.weight.detach().clone()
+    fit_once(before, tmp_path)
+    assert not torch.equal(before.layer.weight, weight)
 
 
 def test_a_resumed_log_drops_what_comes_again_and_a_torn_line(tmp_path):

@@ -177,3 +177,9 @@ def test_every_square_of_pictures_is_scored(method, protocol, monkeypatch):
         cls(**cls.resolve_arguments(arguments)), Made(), device=torch.device("cpu"), seed=0
     )
     assert scored.metrics and all(np.isfinite(value) for value in scored.metrics.values())
+
+
+def test_what_is_asked_is_said_by_the_names_of_methods():
+    assert NEEDS["landmarks"].asked() == "keypoints or encode"
+    assert NEEDS["virtual_keypoints"].asked() == "embedding"
+    assert "encode_clip" in NEEDS["resampling"].asked()
