@@ -94,6 +94,11 @@ def why_unusable(path: Path, header: Header) -> str | None:
     return f"it is stale: {'; '.join(stale)}" if stale else None
 
 
+def decoded(names: NDArray[np.bytes_]) -> NDArray[np.str_]:
+    """Names of files as they were before they were written."""
+    return np.char.decode(names, "utf-8")
+
+
 class CachedRows:
     """Pictures of one split of a cache file, opened where and when they are first read.
 
@@ -193,7 +198,7 @@ class Cache:
             self.skipped: dict[str, list[str]] = {
                 name: json.loads(group.attrs["skipped"]) for name, group in file.items()
             }
-            self._names = {name: group["name"][()].astype(str) for name, group in file.items()}
+            self._names = {name: decoded(group["name"][()]) for name, group in file.items()}
             self._labels = {
                 name: {key: values[()] for key, values in group["labels"].items()}
                 for name, group in file.items()
@@ -242,7 +247,7 @@ def _read_clips(group: h5py.Group) -> ClipTable:
     return ClipTable(
         start=group["start"][()],
         length=group["length"][()],
-        names=group["name"][()].astype(str).tolist(),
+        names=decoded(group["name"][()]).tolist(),
         labels={key: values[()] for key, values in group["labels"].items()},
         splits={key: values[()] for key, values in group["splits"].items()},
     )

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -217,12 +217,17 @@ def _write_split(group: h5py.Group, split: SplitPlan, advance: Callable[[int], N
     group.attrs["count"] = len(kept)
     group.attrs["skipped"] = json.dumps(split.skipped)
     group.create_dataset("crc", data=np.array(crc, np.uint32))
-    group.create_dataset("name", data=np.array(split.names, dtype="S")[kept])
+    group.create_dataset("name", data=encoded(split.names)[kept])
     labels = group.create_group("labels")
     for key, values in split.labels.items():
         labels.create_dataset(key, data=values[kept])
     if split.clips is not None:
         _write_clips(group.create_group("clips"), split.clips, split.count, kept)
+
+
+def encoded(names: Sequence[str]) -> NDArray[np.bytes_]:
+    """Names of files as UTF-8, however they are written."""
+    return np.char.encode(np.array(names, dtype=str), "utf-8")
 
 
 def _write_clips(group: h5py.Group, clips: ClipPlan, count: int, kept: list[int]) -> None:
@@ -234,7 +239,7 @@ def _write_clips(group: h5py.Group, clips: ClipPlan, count: int, kept: list[int]
     group.create_dataset("start", data=start.astype(np.int64))
     length = np.searchsorted(kept, ends) - start
     group.create_dataset("length", data=length.astype(np.int64))
-    group.create_dataset("name", data=np.array(clips.names, dtype="S"))
+    group.create_dataset("name", data=encoded(clips.names))
     for kind, arrays in (("labels", clips.labels), ("splits", clips.splits)):
         folder = group.create_group(kind)
         for key, values in arrays.items():

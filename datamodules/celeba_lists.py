@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,13 @@ def _rows(path: Path, skip: int = 0) -> Iterator[tuple[int, str, list[str]]]:
             yield number, line, words
 
 
+def _once(path: Path, number: int, line: str, name: str, known: Container[str]) -> str:
+    """A picture's number that no row before had; of two rows nobody knows which is meant."""
+    if name[:6] in known:
+        raise _bad_row(path, number, line, f"the only row of {name}")
+    return name[:6]
+
+
 def read_landmarks(path: Path, *, wild: bool = False) -> dict[str, NDArray[np.float64]]:
     """Number of a picture -> its five points (5, 2), (x, y) in pixels of the 178 x 218 picture.
 
@@ -52,7 +59,7 @@ def read_landmarks(path: Path, *, wild: bool = False) -> dict[str, NDArray[np.fl
         DataError: a row has not a name and ten finite numbers near the picture.
     """
     expected = "a picture's name and ten coordinates within a 178 x 218 picture"
-    names: list[str] = []
+    names: dict[str, None] = {}
     values: list[list[float]] = []
     reach = np.array([WIDTH, HEIGHT] * 5)
     for number, line, words in _rows(path, skip=2):
@@ -70,7 +77,7 @@ def read_landmarks(path: Path, *, wild: bool = False) -> dict[str, NDArray[np.fl
             raise _bad_row(path, number, line, expected)
         if not all(map(math.isfinite, row)):
             raise _bad_row(path, number, line, expected)
-        names.append(words[0][:6])
+        names[_once(path, number, line, words[0], names)] = None
         values.append(row)
     first = path.open(encoding="ascii").readline().strip()
     if first != str(len(names)):
@@ -92,7 +99,7 @@ def read_boxes(path: Path) -> dict[str, tuple[int, int, int, int]]:
         if len(words) != 5 or not named or not all(map(str.isdigit, digits)):
             raise _bad_row(path, number, line, "a picture's name and left, top, width, height")
         left, top, width, height = map(int, words[1:])
-        found[words[0][:6]] = (left, top, width, height)
+        found[_once(path, number, line, words[0], found)] = (left, top, width, height)
     return found
 
 
@@ -107,7 +114,7 @@ def read_numbers(path: Path, what: str, low: int, high: int) -> dict[str, int]:
         good = len(words) == 2 and IMAGE_NAME.match(words[0]) and words[1].isdigit()
         if not good or not low <= int(words[1]) <= high:
             raise _bad_row(path, number, line, f"a picture's name and its {what}, {low} to {high}")
-        found[words[0][:6]] = int(words[1])
+        found[_once(path, number, line, words[0], found)] = int(words[1])
     return found
 
 

@@ -35,7 +35,7 @@ def plan(skip=(), fail_at=None):
             count=len(IMAGES),
             shape=(6, 6, 3),
             labels={"identity": np.arange(len(IMAGES))},
-            names=[f"{row:06d}.jpg" for row in range(len(IMAGES))],
+            names=[f"{row:06d} Αντίγραφο.jpg" for row in range(len(IMAGES))],
             images=images,
             skipped=[f"{row:06d}.jpg" for row in skip],
         ),
@@ -84,7 +84,7 @@ def test_reading(made):
         batch["image"].permute(0, 2, 3, 1).numpy(), IMAGES[[599, 2], 1:5, 1:5]
     )
     assert batch["identity"].tolist() == [599, 2]
-    assert data.names[2] == "000002.jpg"
+    assert data.names[2] == "000002 Αντίγραφο.jpg"
     assert len(cache.dataset("val")) == 0
 
 

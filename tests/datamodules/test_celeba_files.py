@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from datamodules.celeba_files import find_files, list_images
-from datamodules.celeba_lists import read_landmarks, read_names, read_numbers
+from datamodules.celeba_lists import read_boxes, read_landmarks, read_names, read_numbers
 from datamodules.errors import DataError, DatasetNotFoundError
 
 
@@ -140,3 +140,23 @@ def test_name_lists_keep_their_order_and_need_no_last_newline(tmp_path):
     path.write_text("000003.jpg\n\n000003.jpg")
     with pytest.raises(DataError, match=r"line 3: '000003.jpg' is not .* not listed before"):
         read_names(path)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (
+            lambda path: read_numbers(path, "part", 0, 2),
+            "000001.jpg 0\n000002.jpg 2\n000001.jpg 1\n",
+        ),
+        (read_boxes, "2\nhead\n000001.jpg 1 1 9 9\n000002.jpg 1 1 9 9\n000001.jpg 0 0 1 1\n"),
+        (read_landmarks, "2\nhead\n" + 2 * f"000001.jpg {' '.join(['50'] * 10)}\n"),
+    ],
+)
+def test_a_picture_that_is_listed_twice_is_refused(tmp_path, read, text):
+    path = tmp_path / "list.txt"
+    path.write_text(text)
+    with pytest.raises(
+        DataError, match=rf"line {len(text.splitlines())}: .*only row of 000001.jpg"
+    ):
+        read(path)
