@@ -21,7 +21,7 @@ from benchmarks.cli_options import (
 )
 
 IntoOption = Annotated[
-    Path, typer.Option("--into", help="The results folder that is in git, with kept/ and tables/.")
+    Path, typer.Option("--into", help="The results folder that is in git, with kept/.")
 ]
 
 

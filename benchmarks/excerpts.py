@@ -36,7 +36,7 @@ class Excerpt(BaseModel):
     """What a page shows of a table.
 
     Args:
-        table: its files' name in ``results/tables``, without ending.
+        table: its files' name in ``results/kept/tables``, without ending.
         rows: ids, with other labels if wanted; none for all that were measured.
         columns: metrics, with other headers if wanted; none for all.
         published: a column of published numbers beside each metric that has any.

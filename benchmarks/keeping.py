@@ -2,8 +2,9 @@
 
 ``RESULTS/cells`` is everybody's own and in no repository. `keep` copies a table's cells
 from there to ``RESULTS/kept/cells``, without what they say of a machine's folders, and writes the
-table of what is kept to ``RESULTS/tables``. A kept cell is one file of a few kilobytes, numbers
-and settings; checkpoints, curves and pictures stay in the run folder.
+table of what is kept to ``RESULTS/kept/tables``; ``RESULTS/tables`` is everybody's own too. A kept
+cell is one file of a few kilobytes, numbers and settings; checkpoints, curves and pictures stay in
+the run folder.
 
 The tables in git are those of the kept cells, to the last byte: `rendered` gives both sides.
 """
@@ -115,7 +116,7 @@ def keep(spec: Spec, cells: Sequence[CellResult], into: Store) -> Kept:
         ),
         tuple(words for _, words in dropped),
         tuple(left_out),
-        write_tables(spec, everything, into.tables_folder()),
+        write_tables(spec, everything, into.kept().tables_folder()),
     )
 
 
@@ -167,7 +168,7 @@ def kept_tables(results: Store, tables: Sequence[str] = ()) -> list[TableData]:
 def rendered(results: Store, found: Sequence[TableData]) -> dict[Path, str]:
     """What the files of the kept tables have to hold."""
     return {
-        results.tables_folder() / f"{data.group.file_stem}.{fmt}": text
+        results.kept().tables_folder() / f"{data.group.file_stem}.{fmt}": text
         for data in found
         for fmt, text in contents(data).items()
     }

@@ -128,7 +128,7 @@ def _links(data: TableData, results: Store, place: Path) -> Text:
         parts.append(f", with {more} more column{'s' if more > 1 else ''}")
     parts.append(": ")
     for fmt in FORMATS:
-        target = _relative(results.tables_folder() / f"{stem}.{fmt}", place)
+        target = _relative(results.kept().tables_folder() / f"{stem}.{fmt}", place)
         parts += ["" if fmt == FORMATS[0] else ", ", link(fmt, target)]
     baseline = results.root / "baselines" / f"{stem}.json"
     if baseline.exists():

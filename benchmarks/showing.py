@@ -80,7 +80,7 @@ def leaderboard(
     unmeasured = [name for name in table_ids() if name not in measured]
     wanted = rendered(store, found)
     # A table in git that nothing stands behind is as wrong as one that says something else.
-    there = {path for path in store.tables_folder().glob("*") if path.suffix in _SUFFIXES}
+    there = {path for path in store.kept().tables_folder().glob("*") if path.suffix in _SUFFIXES}
     lonely = sorted(there - wanted.keys())
     wanted[output] = page(found, store, output, unmeasured)
     wanted |= {path: fill(path, {one.group.file_stem: one for one in found}) for path in excerpts}

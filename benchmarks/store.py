@@ -9,7 +9,7 @@
     RESULTS/slurm/                           scripts of job arrays, see engines.slurm
     RESULTS/tables/<table>-<budget>-<source>.{md,tex,csv,json}
     RESULTS/baselines/<table>-<budget>-<source>.json
-    RESULTS/kept/cells/                      cells in git, see keeping; a results folder by itself
+    RESULTS/kept/{cells,tables}/             what is in git, see keeping; a results folder by itself
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def test_what_does_not_compare_is_refused_before_anything_is_written(into):
         keep(spec, cells * 2, into)
     with pytest.raises(MixedCellsError, match="differ in budget"):
         keep(spec, [*cells, *make_row(spec, "mean", [9.0], budget="full")], into)
-    assert files(into) == [] and not into.tables_folder().exists()
+    assert files(into) == [] and not into.kept().tables_folder().exists()
 
 
 def test_kept_cells_that_nobody_can_render_are_named(into, spec_path):
@@ -214,7 +214,9 @@ def test_the_command_keeps_what_a_table_has(command, tiny, tmp_path, monkeypatch
     assert out.splitlines()[0] == "kept: 2 cells of table tiny"
     kept = sorted((tmp_path / "git" / "kept" / "cells" / "tiny").iterdir())
     assert len(kept) == 2 and all(path.stat().st_size < LARGEST for path in kept)
-    assert "Untrained" in (tmp_path / "git" / "tables" / "tiny-smoke-standin.md").read_text()
+    assert (
+        "Untrained" in (tmp_path / "git" / "kept" / "tables" / "tiny-smoke-standin.md").read_text()
+    )
     # The kept cells are a results folder by themselves.
     code, out, _ = command(
         "table", command.table, "--budget", "smoke", "--results", tmp_path / "git" / "kept"

@@ -58,7 +58,7 @@ def test_a_table_on_the_page(git):
     assert "- **holds**: Good beats 5 &lt; 6 means (Paper A)" in first
     assert "- **fails**: One beats the other (this suite)" in first
     for fmt in ("md", "tex", "csv", "json"):
-        assert f"[{fmt}](../results/tables/made-quick-standin.{fmt})" in first
+        assert f"[{fmt}](../results/kept/tables/made-quick-standin.{fmt})" in first
     assert "[accepted numbers](../results/baselines/made-quick-standin.json)" in first
     smoke = text[text.index("## made, STAND-IN data, smoke") :]
     assert "Not run: Plain; Mean shape." in smoke and "accepted" not in smoke
@@ -112,9 +112,9 @@ def test_writing_then_checking_then_a_change(git, capsys):
     assert run(check=True)[0] == 1  # no page yet
     assert run(check=False)[0] == 0
     assert run(check=True)[0] == 0
-    table = store.tables_folder() / "made-quick-standin.md"
+    table = store.kept().tables_folder() / "made-quick-standin.md"
     table.write_text(table.read_text().replace("5.25", "4.25"))
-    (store.tables_folder() / "gone-quick-standin.csv").touch()
+    (store.kept().tables_folder() / "gone-quick-standin.csv").touch()
     code, out, err = run(check=True)
     assert (code, out) == (1, "")
     assert f"{table} is not what the kept cells say" in err
@@ -122,7 +122,7 @@ def test_writing_then_checking_then_a_change(git, capsys):
     assert err.count("is not what") == 1 and "`git checkout` undoes your own run" in err
     assert "4.25" in table.read_text()  # looked at, not touched
     run(check=False)
-    (store.tables_folder() / "gone-quick-standin.csv").unlink()
+    (store.kept().tables_folder() / "gone-quick-standin.csv").unlink()
     assert run(check=True)[0] == 0
 
 
