@@ -68,14 +68,26 @@ class VirtualKeypoints(nn.Module):
         self.register_buffer("weights", torch.zeros(landmarks, 2 * POINTS, 2))
 
     def points(self, maps: Tensor) -> Tensor:
-        """Virtual keypoints (B, L * POINTS, 2) of vectors (B, C, h, w)."""
+        """Virtual keypoints (B, L * POINTS, 2) of vectors (B, C, h, w): attention to places."""
         y, x = (pixel_centres(side, like=maps) for side in maps.shape[-2:])
         places = torch.cartesian_prod(y, x).flip(-1)  # (h w, 2)
-        return (SHARPNESS * self.vectors @ maps.flatten(2)).softmax(-1) @ places
+        # Values as long as vectors, and vectors in a row: else torch holds all products, 100 MB.
+        count, wide = len(maps), max(maps.shape[1], 2)
+        asked, seen, values = (
+            F.pad(of, (0, wide - of.shape[-1]))
+            for of in (self.vectors, maps.flatten(2).mT.contiguous(), places)
+        )
+        found = F.scaled_dot_product_attention(
+            asked.expand(count, 1, -1, -1),
+            seen[:, None],
+            values.expand(count, 1, -1, -1),
+            scale=SHARPNESS,
+        )
+        return found[:, 0, :, :2]
 
     def inputs(self, maps: Tensor) -> Tensor:
         """What the linear maps see: the points (L, B, 2 POINTS) of each landmark."""
-        return self.points(maps).view(len(maps), -1, 2 * POINTS).transpose(0, 1)
+        return self.points(maps).reshape(len(maps), -1, 2 * POINTS).transpose(0, 1)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Landmarks."""
