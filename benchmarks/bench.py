@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
-from benchmarks import environment
+from benchmarks import environment, preflight
 from benchmarks.acceleration import PLAIN, Acceleration
 from benchmarks.build import fingerprint, settle
 from benchmarks.console import Reporter, title
@@ -91,7 +91,7 @@ def bench(
         The exit code: 0, 1 if cells have failed, 130 if stopped.
 
     Raises:
-        ValueError: a table twice, or rows of several; else see `plan`.
+        ValueError: a table twice, or rows of several; else see `plan` and `preflight.check`.
     """
     if wandb != "off":
         from benchmarks import tracking
@@ -112,6 +112,7 @@ def bench(
         for cell in plan(spec, budget=one.budget, data=data, rows=rows, seeds=seeds)
     ]
     to_run = cells if again else [cell for cell in cells if store.finished(cell) is None]
+    preflight.check(to_run)
 
     def command(cell: CellSpec, slot: Slot) -> list[str]:
         # Cells of a cluster start in another folder, so all paths are whole.

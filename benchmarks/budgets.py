@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
@@ -41,13 +42,28 @@ class TrainerArgs(Model):
         return self.model_dump(exclude_none=True)
 
 
+def _plain(arguments: dict[str, Any]) -> dict[str, Any]:
+    for name, value in arguments.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except TypeError as error:
+            raise ValueError(f"'{name}' is {value!r}: {error}; quotes make it text") from error
+        except ValueError as error:
+            raise ValueError(f"'{name}' is {value!r}: not a finite number") from error
+    return arguments
+
+
+Arguments = Annotated[dict[str, Any], AfterValidator(_plain)]
+"""Arguments of a class that a spec may set: what JSON can hold, for a cell's id is made of it."""
+
+
 def _no_paths(data: dict[str, Any]) -> dict[str, Any]:
     for key in sorted(UNHASHED_DATA & data.keys()):
         raise ValueError(f"'{key}' belongs to the command line, not into a spec")
     return data
 
 
-DataArguments = Annotated[dict[str, Any], AfterValidator(_no_paths)]
+DataArguments = Annotated[Arguments, AfterValidator(_no_paths)]
 """Arguments of a datamodule that a spec may set."""
 
 
@@ -84,7 +100,7 @@ class Budget(Model):
     trainer: TrainerArgs = TrainerArgs()
     trainers: dict[str, TrainerArgs] = {}
     pretrain: Pretraining | None = None
-    methods: dict[str, dict[str, Any]] = {}
+    methods: dict[str, Arguments] = {}
     timeout_minutes: float | None = Field(default=None, gt=0)
     seeds: list[Seed] = Field(default=[0], min_length=1)
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.arguments import check_arguments
 from benchmarks.callbacks import seed_all
 from benchmarks.files import digest
 from benchmarks.matrix import NEEDS
 from benchmarks.protocols.interface import NotApplicableError
-from benchmarks.schema import CellSpec, Source, suggestion
+from benchmarks.schema import CellSpec, Source
 from benchmarks.trainings import built_on
 from datamodules import registry as datasets
 from datamodules.interface import DataModule
 from lightning_modules import registry as methods
 from lightning_modules.interface import Method
-
-
-class ArgumentsError(ValueError):
-    """A specification gives a class arguments it does not take."""
 
 
 def build_data(
@@ -153,45 +149,6 @@ def _resolved(cell: CellSpec) -> dict[str, Any]:
     return args
 
 
-def check_arguments(place: str, cls: type, arguments: Mapping[str, Any]) -> None:
-    """Compare arguments with what a class takes, without building it.
-
-    Raises:
-        ArgumentsError: an argument is unknown (names the nearest ones) or missing.
-    """
-    accepted, required, anything = _signature(cls)
-    for name in arguments:
-        if name not in accepted and not anything:
-            raise ArgumentsError(
-                f"{place}: {cls.__name__} takes no argument '{name}'; {suggestion(name, accepted)}"
-            )
-    missing = sorted(required - arguments.keys())
-    if missing:
-        raise ArgumentsError(f"{place}: {cls.__name__} needs {', '.join(missing)}")
-
-
 def _construct(place: str, cls: type, arguments: Mapping[str, Any]) -> Any:
     check_arguments(place, cls, arguments)
     return cls(**arguments)
-
-
-def _signature(cls: type) -> tuple[set[str], set[str], bool]:
-    """Accepted and required names; follows ``**kwargs`` up the base classes."""
-    accepted: set[str] = set()
-    required: set[str] = set()
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        forwards = False
-        for name, parameter in list(inspect.signature(vars(base)["__init__"]).parameters.items())[
-            1:
-        ]:
-            if parameter.kind is parameter.VAR_KEYWORD:
-                forwards = True
-            elif parameter.kind is not parameter.VAR_POSITIONAL:
-                if parameter.default is parameter.empty and name not in accepted:
-                    required.add(name)
-                accepted.add(name)
-        if not forwards:
-            return accepted, required, False
-    return accepted, required, True

@@ -11,9 +11,11 @@ file stands there.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
@@ -67,7 +69,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """Load tensors and plain values only, whatever the caller asks for.
 
         Raises:
-            ValueError: the file's digest is not on record.
+            ValueError: the file's digest is not on record, or it holds other values.
         """
         path = Path(path)
         if not is_good(path):
@@ -76,12 +78,25 @@ class AtomicCheckpointIO(CheckpointIO):
                 f"{sidecar_of(path).name}); delete it and start the run again"
             )
         location = "cpu" if map_location is None else map_location
-        loaded: dict[str, Any] = torch.load(path, map_location=location, weights_only=True)
+        try:
+            loaded: dict[str, Any] = torch.load(path, map_location=location, weights_only=True)
+        except UnpicklingError as error:
+            # Torch's own words advise to load it anyway, which runs whatever is in the file.
+            raise ValueError(
+                f"{path}: holds more than tensors and plain values. Keep numbers, words and lists "
+                "alone in what the method saves (save_hyperparameters, on_save_checkpoint), delete "
+                f"the file and train again. The first it met: {_met(error)}"
+            ) from error
         return loaded
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Delete both generations and their digests."""
         discard(Path(path))
+
+
+def _met(error: UnpicklingError) -> str:
+    found = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return found[1] if found else str(error).splitlines()[0]
 
 
 def previous_of(path: Path) -> Path:

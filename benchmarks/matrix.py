@@ -57,6 +57,13 @@ class Needs:
         parts += ["+".join(_members(kind)) for kind in self.each_of]
         return ", and ".join(part for part in parts if part)
 
+    def asked_of_data(self) -> str:
+        """What is asked of a dataset, e.g. ``label landmarks, split test``."""
+        parts = [f"label {name}" for name in sorted(self.labels)]
+        parts += [f"label {' or '.join(sorted(self.one_label))}"] if self.one_label else []
+        parts += [f"split {name}" for name in sorted(self.splits)]
+        return ", ".join(parts + (["clips"] if self.clips else []))
+
     def met_by_dataset(self, dataset: type[DataModule]) -> bool:
         """Whether a dataset holds what is asked."""
         return (

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.build import build_modules, check_arguments, fingerprint, settle
+from benchmarks.arguments import check_arguments
+from benchmarks.build import build_modules, fingerprint, settle
 from benchmarks.schema import CellSpec, Source, Spec
 from benchmarks.specs import check_ids, resolve_cell, runnable_rows
 from datamodules.interface import DataModule

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from benchmarks.budgets import BF16, Budget, Model, Seed, TrainerArgs
+from benchmarks.budgets import BF16, Arguments, Budget, Model, Seed, TrainerArgs
 from benchmarks.files import digest
 from benchmarks.naming import UnknownNameError as UnknownNameError
 from benchmarks.naming import describe as describe
@@ -63,7 +63,7 @@ class Row(Model):
     id: Identifier
     label: str = Field(min_length=1)
     method: str | None = None
-    args: dict[str, Any] = {}
+    args: Arguments = {}
     fit: bool = True
     train_on: str | None = None
     starts_from: dict[Literal["table", "row"], str] | None = None

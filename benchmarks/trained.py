@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from benchmarks.build import build_method, check_arguments
+from benchmarks.arguments import check_arguments
+from benchmarks.build import build_method
 from benchmarks.checkpoints import OWNER_KEY, AtomicCheckpointIO, newest_good, sidecar_of
 from benchmarks.schema import CellSpec, describe
 from lightning_modules.interface import Method

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.arguments import check_arguments
 from benchmarks.bench import Choice
-from benchmarks.build import check_arguments, fingerprint, settle
+from benchmarks.build import fingerprint, settle
 from benchmarks.devices import check_device
 from benchmarks.engines.interface import EXIT_STOPPED
 from benchmarks.files import write_atomically, write_json

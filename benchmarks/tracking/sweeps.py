@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from benchmarks import runner
-from benchmarks.build import check_arguments
+from benchmarks.arguments import check_names
 from benchmarks.metrics import METRICS
 from benchmarks.schema import CellSpec, Source, Spec, suggestion
 from benchmarks.specs import SpecError, read_yaml, resolve_cell
@@ -100,7 +100,7 @@ def make_sweep(
             f"an argument stands twice in --over: {', '.join(name for name, _ in ranges)}"
         )
     place = f"table '{spec.table}', row '{row}', budget '{budget}'"
-    check_arguments(place, methods.load(cell.method), cell.args | dict.fromkeys(searched))
+    check_names(place, methods.load(cell.method), cell.args.keys() | searched.keys())
     for name in sorted(searched.keys() & TAKEN):
         raise SpecError(f"'{name}' cannot be searched: a run's configuration says so of the cell")
     listed = all("values" in range_ for range_ in searched.values())

@@ -1,33 +1,8 @@
 import pytest
 
-from benchmarks.build import ArgumentsError, build_data, build_method, check_arguments, settle
+from benchmarks.arguments import ArgumentsError
+from benchmarks.build import build_data, build_method, settle
 from tests.benchmarks.tiny import TinyMethod
-
-
-class Base:
-    def __init__(self, *, needed, optional=1):
-        pass
-
-
-class Child(Base):
-    def __init__(self, own=2, **others):
-        super().__init__(**others)
-
-
-class Open:
-    def __init__(self, **anything):
-        pass
-
-
-def test_arguments_are_followed_up_the_base_classes():
-    check_arguments("here", Child, {"needed": 1, "own": 1, "optional": 1})
-    check_arguments("here", Open, {"whatever": 1})
-    with pytest.raises(
-        ArgumentsError, match=r"here: Child takes no argument 'optinal'; .* optional"
-    ):
-        check_arguments("here", Child, {"needed": 1, "optinal": 1})
-    with pytest.raises(ArgumentsError, match="here: Child needs needed"):
-        check_arguments("here", Child, {})
 
 
 def test_data_and_method_are_built_from_ids(tiny):

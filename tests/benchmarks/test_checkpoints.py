@@ -131,3 +131,11 @@ def test_leftovers_of_a_killed_save_are_removed(saved):
     assert not orphan.exists()
     discard(saved)
     assert list(saved.parent.iterdir()) == []
+
+
+def test_values_that_are_not_plain_are_named(tmp_path):
+    path = tmp_path / "resume.ckpt"
+    IO.save_checkpoint({"hyper_parameters": {"where": pathlib.PurePosixPath("a")}}, path)
+    with pytest.raises(ValueError, match=r"resume\.ckpt: holds more .*PurePosixPath") as told:
+        IO.load_checkpoint(path)
+    assert "save_hyperparameters" in str(told.value)

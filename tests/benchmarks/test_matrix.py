@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.build import check_arguments
+from benchmarks.arguments import check_arguments
 from benchmarks.matrix import NEEDS, Needs, Square, draw, squares, trainable
 from benchmarks.protocols import field, virtual_keypoints
 from benchmarks.protocols.interface import PROTOCOLS, load_protocol
