@@ -83,7 +83,11 @@ class VideoCrops:
             count = number + 1
             if number in waiting:
                 row, matrix = waiting.pop(number)
-                yield row, np.asarray(warp(Image.fromarray(upright(frame)), matrix, self.size))
+                crop = warp(Image.fromarray(upright(frame)), matrix, self.size)
+                if isinstance(crop, str):
+                    leave_out(row, crop)
+                else:
+                    yield row, crop
         for row, _ in waiting.values():
             leave_out(row, f"the video ends after {count:,} frames")
         return count

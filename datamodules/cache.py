@@ -4,7 +4,8 @@ A file holds one group per split: ``image`` (N, H, W, C) uint8, contiguous and u
 layout that reads fastest; chunks of HDF5's choosing were measured 145 times slower), ``crc`` (N,),
 ``name`` (N,), and small label arrays under ``labels/``. Where pictures are frames of clips, the
 group has ``clips/``: ``start``, ``length`` and ``name`` of each clip, their ``labels/``, and under
-``splits/`` which clips belong to which split. Attributes say what it was made of. It is
+``splits/`` which clips belong to which split. All but the pictures is chunked, with HDF5's own
+checksum (Fletcher's) on each chunk. Attributes say what it was made of. It is
 written under another name in the same folder and renamed when it is complete, so a process killed
 half-way leaves no cache, only a file that the next attempt removes.
 """
@@ -32,6 +33,8 @@ from datamodules.errors import DataError
 FORMAT_VERSION: Final = 1
 IN_MEMORY_BYTES: Final = 4 << 30
 """A split smaller than this is held in memory; a larger one is read row by row."""
+
+DAMAGED: Final = "Delete the file and start again what was reading it: the cache is then made anew."
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,10 @@ class CachedRows:
     Args:
         path: the cache file.
         split: group name.
-        remedy: what to do about a damaged file, for messages.
     """
 
-    def __init__(self, path: Path, split: str, remedy: str) -> None:
-        self.path, self.split, self.remedy = path, split, remedy
+    def __init__(self, path: Path, split: str) -> None:
+        self.path, self.split = path, split
         with open_read_only(path) as file:
             group = file[split]
             self._shape = (int(group.attrs["count"]), *group["image"].shape[1:])
@@ -138,7 +140,7 @@ class CachedRows:
         if zlib.crc32(image.data) != self.crc[row]:
             raise DataError(
                 f"{self.path}: picture {row} of '{self.split}' is damaged (its checksum differs). "
-                f"Delete the file and {self.remedy}."
+                f"{DAMAGED}"
             )
 
     def _in_memory(self) -> bool:
@@ -185,7 +187,7 @@ class Cache:
     """A finished cache, opened for reading.
 
     Raises:
-        DataError: the file is absent, truncated, foreign or stale; the message says which.
+        DataError: the file is absent, truncated, foreign, stale or damaged; the message says which.
     """
 
     def __init__(self, path: Path, header: Header) -> None:
@@ -193,27 +195,31 @@ class Cache:
         if reason is not None:
             raise DataError(f"the cache {path} cannot be used: {reason}. Run `{header.command}`.")
         self.path, self.header = path, header
-        with open_read_only(path) as file:
-            self.counts = {name: int(group.attrs["count"]) for name, group in file.items()}
-            self.skipped: dict[str, list[str]] = {
-                name: json.loads(group.attrs["skipped"]) for name, group in file.items()
-            }
-            self._names = {name: decoded(group["name"][()]) for name, group in file.items()}
-            self._labels = {
-                name: {key: values[()] for key, values in group["labels"].items()}
-                for name, group in file.items()
-            }
-            self._clips = {
-                name: _read_clips(group["clips"])
-                for name, group in file.items()
-                if "clips" in group
-            }
-        self._rows: dict[str, CachedRows] = {}
+        try:
+            with open_read_only(path) as file:
+                self._read(file)
+        except Exception as error:  # h5py has no error of its own for what it cannot make out
+            raise DataError(
+                f"{path}: damaged ({type(error).__name__}: {error}). {DAMAGED}"
+            ) from error
+
+    def _read(self, file: h5py.File) -> None:
+        self.counts = {name: int(group.attrs["count"]) for name, group in file.items()}
+        self.skipped: dict[str, list[str]] = {
+            name: json.loads(group.attrs["skipped"]) for name, group in file.items()
+        }
+        self._names = {name: decoded(group["name"][()]) for name, group in file.items()}
+        self._labels = {
+            name: {key: values[()] for key, values in group["labels"].items()}
+            for name, group in file.items()
+        }
+        self._clips = {
+            name: _read_clips(group["clips"]) for name, group in file.items() if "clips" in group
+        }
+        self._rows = {name: CachedRows(self.path, name) for name in file}
 
     def rows(self, split: str) -> CachedRows:
         """The pictures of a split; everybody who asks shares one array."""
-        if split not in self._rows:
-            self._rows[split] = CachedRows(self.path, split, f"run `{self.header.command}`")
         return self._rows[split]
 
     def labels(self, split: str) -> Mapping[str, NDArray[Any]]:

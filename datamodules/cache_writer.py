@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 SPARE_BYTES: Final = 64 << 20
 LABEL_BYTES: Final = 128
-STRUCTURE_BYTES: Final = 1 << 16
+STRUCTURE_BYTES: Final = 1 << 18
 """Room for a picture's labels, name and checksum, and for HDF5's own tables."""
 WRITE_ROWS: Final = 256
 
@@ -216,13 +216,18 @@ def _write_split(group: h5py.Group, split: SplitPlan, advance: Callable[[int], N
     # Pictures that did not decode leave unused rows at the end: a contiguous array cannot shrink.
     group.attrs["count"] = len(kept)
     group.attrs["skipped"] = json.dumps(split.skipped)
-    group.create_dataset("crc", data=np.array(crc, np.uint32))
-    group.create_dataset("name", data=encoded(split.names)[kept])
+    _write_array(group, "crc", np.array(crc, np.uint32))
+    _write_array(group, "name", encoded(split.names)[kept])
     labels = group.create_group("labels")
     for key, values in split.labels.items():
-        labels.create_dataset(key, data=values[kept])
+        _write_array(labels, key, values[kept])
     if split.clips is not None:
         _write_clips(group.create_group("clips"), split.clips, split.count, kept)
+
+
+def _write_array(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
+    """A small array with checksums, by chunks; HDF5 has no chunks of nothing."""
+    group.create_dataset(name, data=values, fletcher32=values.size > 0)
 
 
 def encoded(names: Sequence[str]) -> NDArray[np.bytes_]:
@@ -236,11 +241,11 @@ def _write_clips(group: h5py.Group, clips: ClipPlan, count: int, kept: list[int]
         raise ValueError(f"clips of {ends[-1]} frames are planned for {count} pictures")
     # A frame that did not decode makes its clip shorter, and those behind it begin earlier.
     start = np.searchsorted(kept, ends - clips.lengths)
-    group.create_dataset("start", data=start.astype(np.int64))
+    _write_array(group, "start", start.astype(np.int64))
     length = np.searchsorted(kept, ends) - start
-    group.create_dataset("length", data=length.astype(np.int64))
-    group.create_dataset("name", data=encoded(clips.names))
+    _write_array(group, "length", length.astype(np.int64))
+    _write_array(group, "name", encoded(clips.names))
     for kind, arrays in (("labels", clips.labels), ("splits", clips.splits)):
         folder = group.create_group(kind)
         for key, values in arrays.items():
-            folder.create_dataset(key, data=values)
+            _write_array(folder, key, values)

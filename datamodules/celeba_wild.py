@@ -29,6 +29,8 @@ from datamodules.report import Report
 LEAST_FACE: Final = 0.3
 """Share of a picture its face box must cover, in AutoLink's and StableKeypoints' released code."""
 RECIPE: Final = 1
+AMISS: Final = 0.01
+"""Of pictures whose landmarks lie beyond them: a few are slips, more are of another copy."""
 """Raised whenever the same settings come to mean other pixels, labels or splits."""
 
 
@@ -95,6 +97,14 @@ class CelebAWild(CelebA):
                     f"no picture of split '{split}' has a face box of {self.least_face:.0%} of it "
                     f"or more; are {copy.files.boxes} and {copy.files.images} of one copy?"
                 )
+            points = squashed(given["landmarks"][kept], sizes[kept])
+            beyond = np.flatnonzero((np.abs(points.mean(1)) > 1).any(1))
+            if len(beyond) > AMISS * len(kept):
+                raise DataError(
+                    f"the middle of the landmarks lies outside of {len(beyond):,} of {len(kept):,} "
+                    f"pictures of split '{split}', first {paths[kept[beyond[0]]]}: are "
+                    f"{copy.files.landmarks} and {copy.files.images} of one copy?"
+                )
             kept_paths = [paths[row] for row in kept]
             skipped: list[str] = []
             plans[split] = SplitPlan(
@@ -102,7 +112,7 @@ class CelebAWild(CelebA):
                 shape=(self.image_size, self.image_size, 3),
                 labels={key: values[kept] for key, values in given.items()}
                 | {
-                    "landmarks": squashed(given["landmarks"][kept], sizes[kept]),
+                    "landmarks": points,
                     "aspect": (sizes[kept, 0] / sizes[kept, 1]).astype(np.float32),
                 },
                 names=[path.name for path in kept_paths],

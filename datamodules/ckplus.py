@@ -9,7 +9,8 @@ genuine files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -34,8 +35,10 @@ from datamodules.coordinates import to_normalised
 from datamodules.copies import FolderModule, Show, listing_hash
 from datamodules.errors import DataError
 from datamodules.face_align import Anchors, alignment, move, warp
-from datamodules.images import BadImages, decode
+from datamodules.images import BadImages, Transform, decode
 from datamodules.report import Report
+
+log = logging.getLogger(__name__)
 
 RECIPE: Final = 1
 """Raised whenever the same settings come to mean other pixels, labels or splits."""
@@ -177,6 +180,7 @@ class CKPlus(FolderModule):
         files = find_files(root)
         self._check(root, files)
         takes = files.usable
+        _tell_left_out(files)
         if self.labelled:
             takes = [take for take in takes if read_emotion(take) != UNLABELLED]
         if len({take.subject for take in takes}) < 3:
@@ -208,7 +212,7 @@ class CKPlus(FolderModule):
 
     def _plan(self, split: str, takes: Sequence[Take], bad: BadImages) -> SplitPlan:
         paths, points, labels = [], [], []
-        transforms: list[Callable[[Image.Image], NDArray[np.uint8]]] = []
+        transforms: list[Transform] = []
         for take in takes:
             frames, expression = take.frames, read_emotion(take)
             marks = np.stack([read_landmarks(take.landmarks[frame]) for frame in frames])
@@ -253,10 +257,26 @@ class CKPlus(FolderModule):
             skipped=skipped,
         )
 
-    def _crop(self, matrix: NDArray[np.float64], image: Image.Image) -> NDArray[np.uint8]:
+    def _crop(self, matrix: NDArray[np.float64], image: Image.Image) -> NDArray[np.uint8] | str:
         # A few sequences were filmed in colour.
-        crop = np.asarray(warp(image.convert("L"), matrix, self.image_size))
-        return np.repeat(crop[:, :, None], self.channels, axis=2)
+        crop = warp(image.convert("L"), matrix, self.image_size)
+        return crop if isinstance(crop, str) else np.repeat(crop[:, :, None], self.channels, axis=2)
+
+
+def _tell_left_out(files: CKPlusFiles) -> None:
+    """Say what lacks landmarks: nothing else tells why the splits have other people."""
+    frames = sum(len(take.images) for take in files.sequences)
+    kept = sum(len(take.frames) for take in files.usable)
+    if kept < frames:
+        people, left = ({take.subject for take in of} for of in (files.sequences, files.usable))
+        gone = ", ".join(f"S{who:03d}" for who in sorted(people - left)) or "none"
+        log.warning(
+            "ckplus: %d of %d pictures have no landmarks, or are alone in their sequence, and are "
+            "left out; persons who are gone with all of theirs: %s",
+            frames - kept,
+            frames,
+            gone,
+        )
 
 
 def split_people(people: Sequence[int]) -> dict[str, set[int]]:

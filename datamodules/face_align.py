@@ -80,15 +80,22 @@ def move(points: NDArray[np.floating[Any]], matrix: NDArray[np.float64]) -> NDAr
     return moved
 
 
-def warp(image: Image.Image, matrix: NDArray[np.float64], size: int) -> Image.Image:
-    """The aligned crop of a picture: (size, size), bilinear, black outside.
+def warp(image: Image.Image, matrix: NDArray[np.float64], size: int) -> NDArray[np.uint8] | str:
+    """The aligned crop of a picture: (size, size) or (size, size, 3), bilinear, black outside.
 
     Args:
         image: any mode that Pillow resamples: grey or RGB.
         matrix: (2, 3), as of `alignment`.
         size: side of the crop, pixels.
+
+    Returns:
+        Or why there is none: its middle lies outside of the picture, so it shows no face.
     """
     back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+    middle = np.array([(size - 1) / 2, (size - 1) / 2, 1])
+    x, y = (back @ middle)[:2] + 0.5
+    if not (0 <= x <= image.width and 0 <= y <= image.height):
+        return f"the face is said to lie at ({x:.0f}, {y:.0f}) of {image.width} x {image.height}"
     # So many source pixels lie along an output pixel; the crop is taken finer and averaged.
     finer = max(1, math.ceil(math.sqrt(abs(np.linalg.det(back[:2, :2]))) - 0.25))
     # Pillow measures from outer corners, and asks for the map from output to source.
@@ -101,4 +108,4 @@ def warp(image: Image.Image, matrix: NDArray[np.float64], size: int) -> Image.Im
         coefficients,
         resample=Image.Resampling.BILINEAR,
     )
-    return fine if finer == 1 else fine.reduce(finer)
+    return np.asarray(fine if finer == 1 else fine.reduce(finer))

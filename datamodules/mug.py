@@ -294,8 +294,8 @@ class MUG(ClipModule):
             },
         )
 
-    def _shown(self, matrix: NDArray[np.float64], image: Image.Image) -> NDArray[np.uint8]:
-        return np.asarray(warp(image, matrix, self.image_size))
+    def _shown(self, matrix: NDArray[np.float64], image: Image.Image) -> NDArray[np.uint8] | str:
+        return warp(image, matrix, self.image_size)
 
 
 def _numbered(takes: Sequence[Take]) -> NDArray[np.int64]:

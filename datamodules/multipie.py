@@ -228,7 +228,7 @@ class MultiPIE(FolderModule):
             if marks is None:
                 return str(error)
             raise DataError(f"{marks}: {error}. Take the file from your copy again.") from error
-        return np.asarray(warp(image, matrix, size))
+        return warp(image, matrix, size)
 
     def _face_finder(self) -> FaceFinder:
         with self._finding:

@@ -104,6 +104,13 @@ def test_the_square_about_the_box_is_cut_out(copy, tmp_path):
     assert batch["image"][0, :, 0, 0].max() < 60 < batch["image"][9, :, 0, 0].min()
 
 
+def test_a_box_beside_the_picture_shows_no_face(copy, tmp_path):
+    path = copy / "bboxes/train/105/3.pts"
+    write_points(path, np.array([(900, 15), (900, 31), (916, 31), (916, 15)]))
+    with pytest.raises(DataError, match=r"1 of 30 frames, from 3 on: the face is said to lie at"):
+        prepared(real(copy, tmp_path, max_bad_images=0))
+
+
 def test_a_flat_box_is_squared(copy, tmp_path):
     for path in (copy / "bboxes/train/105").iterdir():
         number = int(path.stem)

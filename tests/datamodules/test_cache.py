@@ -90,17 +90,35 @@ def test_reading(made):
 
 def test_large_splits_are_read_by_row(made, monkeypatch):
     monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
-    rows = CachedRows(made, "train", "")
+    rows = CachedRows(made, "train")
     np.testing.assert_array_equal(rows.take([5, 500, 5]), IMAGES[[5, 500, 5]])
     assert rows._images is None
 
 
 def test_pickles_without_handle_or_pixels(made):
-    rows = CachedRows(made, "train", "")
+    rows = CachedRows(made, "train")
     rows.take([0])
     text = pickle.dumps(rows)
     assert len(text) < 4000 < IMAGES.nbytes
     np.testing.assert_array_equal(pickle.loads(text).take([7]), IMAGES[[7]])
+
+
+@pytest.mark.parametrize("name", ["labels/identity", "name", "crc"])
+def test_labels_have_checksums_too(made, name):
+    with h5py.File(made) as file:
+        chunk = file["train"][name].id.get_chunk_info(0)
+    content = bytearray(made.read_bytes())
+    content[chunk.byte_offset + 9] ^= 4
+    made.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"toy\.h5: damaged .*Delete the file and start again"):
+        Cache(made, HEADER)
+
+
+def test_a_cache_that_lacks_parts_is_damaged(made):
+    with h5py.File(made, "a") as file:
+        del file["val/labels"]
+    with pytest.raises(DataError, match=r"toy\.h5: damaged \(KeyError"):
+        Cache(made, HEADER)
 
 
 def test_made_once(made):
@@ -248,7 +266,7 @@ def test_a_flipped_bit_is_found(made, monkeypatch, in_memory):
         monkeypatch.setattr(cache_module, "IN_MEMORY_BYTES", 0)
     data = Cache(made, HEADER).dataset("train")
     with pytest.raises(
-        DataError, match=r"picture 41 of 'train' is damaged.*Delete the file and run"
+        DataError, match=r"picture 41 of 'train' is damaged.*Delete the file and start"
     ):
         data.__getitems__([41])
 

@@ -157,3 +157,16 @@ def test_a_box_of_negative_sides_is_no_face(tree, tmp_path):
     data = CelebAWild(source="real", root=str(copy), cache_dir=str(tmp_path / "cache"))
     with pytest.raises(DataError, match="no picture of split"):
         data.prepare_data()
+
+
+def test_landmarks_of_another_copy_are_refused(tree, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(tree, copy)
+    next(copy.rglob("standin.json")).unlink()
+    [path] = copy.rglob("list_landmarks_celeba.txt")
+    head, names, *rows = path.read_text().splitlines()
+    moved = [" ".join([row.split()[0], *["4000"] * 10]) for row in rows]
+    path.write_text("\n".join([head, names, *moved]) + "\n")
+    data = CelebAWild(source="real", root=str(copy), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(DataError, match=r"outside of .* pictures of split 'test', first .*\.jpg"):
+        data.prepare_data()

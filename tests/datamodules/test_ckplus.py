@@ -151,13 +151,22 @@ def test_what_is_missing_is_named(copy, tmp_path):
         real(tmp_path / "empty", tmp_path).prepare_data()
 
 
-def test_frames_without_landmarks_are_left_out(copy, tmp_path):
+def test_frames_without_landmarks_are_left_out(copy, tmp_path, caplog):
     next(copy.rglob("S014_001_00000003_landmarks.txt")).unlink()
     data = prepared(real(copy, tmp_path))
+    assert "1 of 48 pictures have no landmarks" in caplog.text and "of theirs: none" in caplog.text
     assert sum(data.counts().values()) == 47
     rows = {check.item: check for check in CKPlus.verify(copy).checks}
     assert rows["frames with landmarks"].found == "47 of 48"
     assert rows["frames with landmarks"].status == "warn"
+
+
+def test_persons_without_landmarks_are_named(copy, tmp_path, caplog):
+    for path in copy.rglob("S022_*_landmarks.txt"):
+        path.unlink()
+    prepared(real(copy, tmp_path))
+    assert "8 of 48 pictures have no landmarks" in caplog.text
+    assert "of theirs: S022" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.face_align import ANCHORS, alignment, move, warp
+from datamodules.coordinates import Box
+from datamodules.face_align import ANCHORS, alignment, box_map, move, warp
 
 
 def landmarks(scale=2.0, shift=(40.0, 30.0), turn=0.2):
@@ -59,9 +60,20 @@ def test_smaller_crops_average():
 
 
 def test_outside_is_black():
-    crop = np.asarray(warp(Image.new("L", (20, 20), 200), np.array([[1.0, 0, 10], [0, 1, 10]]), 40))
+    crop = warp(Image.new("L", (20, 20), 200), np.array([[1.0, 0, 10], [0, 1, 10]]), 40)
     assert crop[:9].max() == crop[:, 31:].max() == 0
     assert crop[15, 15] == 200
+
+
+def test_a_crop_whose_middle_lies_outside_is_none():
+    image = Image.new("RGB", (30, 20), (9, 9, 9))
+    shown, just = (box_map(Box(x - 5, 5, x + 5, 15), 8) for x in (15, 30))
+    assert warp(image, shown, 8).shape == warp(image, just, 8).shape == (8, 8, 3)
+    for box in (Box(26, 5, 36, 15), Box(-900, 5, -890, 15), Box(10, 16, 20, 26)):
+        x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+        assert warp(image, box_map(box, 8), 8) == (
+            f"the face is said to lie at ({x:.0f}, {y:.0f}) of 30 x 20"
+        )
 
 
 def test_what_is_no_face_is_refused():
