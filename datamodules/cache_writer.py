@@ -97,7 +97,7 @@ def ensure_cache(path: Path, header: Header, plan: Callable[[], Mapping[str, Spl
             log.warning("waiting for another process that is making %s", path)
             lock.acquire()
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         reason = why_unusable(path, header)
         if reason is None:
@@ -121,12 +121,13 @@ def _make(path: Path, header: Header, plan: Callable[[], Mapping[str, SplitPlan]
         temporary.replace(path)
         _sync(path.parent)
     except (OSError, RuntimeError) as error:  # h5py raises the latter where closing a file fails
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _cannot_write(path: Path, error: Exception) -> DataError:
+def cannot_write(path: Path, error: Exception) -> DataError:
+    """The error for a file or folder of the cache that the system refuses."""
     return DataError(
         f"cannot write the cache {path}: {error}. Choose another folder with --cache-dir DIR."
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.augment import Padding
-from datamodules.cache_writer import SplitPlan, check_space
+from datamodules.cache_writer import SplitPlan, cannot_write, check_space
 from datamodules.celeba_copy import CelebACopy
 from datamodules.celeba_files import not_found
 from datamodules.celeba_splits import SPLITS
@@ -115,15 +115,6 @@ class CelebA(DataModule):
     def margin(self) -> int:
         """Pixels kept beyond every side of the view."""
         return self.geometry.margin
-
-    @property
-    def command(self) -> str:
-        """What the user types to make this module's cache."""
-        root = f" --data-root {self.root}" if self.source == "real" else ""
-        return (
-            f"whatwhere data prepare {self.name} --source {self.source}{root} "
-            f"--image-size {self.image_size} --cache-dir {self.cache_dir}"
-        )
 
     def recipe(self) -> dict[str, Any]:
         """Settings that decide pixels, labels and splits."""
@@ -227,12 +218,15 @@ class CelebA(DataModule):
         recipe_version, write = self.standin_tree()
         sizes = "-".join(str(size) for size in self.standin_sizes.values())
         folder = self.cache_dir / self.name / f"standin-tree-{recipe_version}-{sizes}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            for left_over in folder.glob(".*.partial"):  # of a killed process; we hold the lock
-                shutil.rmtree(left_over, ignore_errors=True)
-            if not (folder / "celeba").exists():
-                check_space(folder, sum(self.standin_sizes.values()) * STANDIN_BYTES)
-                with progress_bar("rendering stand-in faces") as show:
-                    write(folder, self.standin_sizes, STANDIN_SEED, progress=show)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):
+                for left_over in folder.glob(".*.partial"):  # of a killed process; we hold the lock
+                    shutil.rmtree(left_over, ignore_errors=True)
+                if not (folder / "celeba").exists():
+                    check_space(folder, sum(self.standin_sizes.values()) * STANDIN_BYTES)
+                    with progress_bar("rendering stand-in faces") as show:
+                        write(folder, self.standin_sizes, STANDIN_SEED, progress=show)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         return folder

@@ -20,6 +20,7 @@ from datamodules.report import Report, Status
 PEOPLE: Final = 123
 SEQUENCES: Final = 593
 LABELLED: Final = 327
+FEWEST: Final = 3
 SAMPLED: Final = 32
 PART: Final = "fine for a part; otherwise unpack the four archives again"
 
@@ -47,6 +48,14 @@ def verify_ckplus(root: Path, obtain: str) -> Report:
     people = len({take.subject for take in files.sequences})
     _count(report, "people", PEOPLE, people)
     _count(report, "sequences", SEQUENCES, len(files.sequences))
+    usable = len({take.subject for take in files.usable})
+    report.add(
+        "people with landmarks",
+        f"all of {people}",
+        f"{usable}",
+        "missing" if usable < FEWEST else "ok" if usable == people else "warn",
+        f"unpack the landmarks again; {FEWEST} people are needed, one for each split",
+    )
     _check_landmarks(report, files, obtain)
     _check_labels(report, files)
     pictures = [path for take in files.sequences for path in take.images.values()]

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from filelock import FileLock
 
 from datamodules.cache import short_hash
-from datamodules.cache_writer import check_space
+from datamodules.cache_writer import cannot_write, check_space
 from datamodules.errors import DataError, DatasetNotFoundError
 from datamodules.interface import DataModule
 from datamodules.progress import progress_bar
@@ -48,15 +48,6 @@ class FolderModule(DataModule):
         """No pixels are kept beyond what is shown."""
         return 0
 
-    @property
-    def command(self) -> str:
-        """What the user types to make this module's cache."""
-        root = f" --data-root {self.root}" if self.source == "real" else ""
-        return (
-            f"whatwhere data prepare {self.name} --source {self.source}{root} "
-            f"--image-size {self.image_size} --cache-dir {self.cache_dir}"
-        )
-
     @abstractmethod
     def standin_recipe(self) -> dict[str, Any]:
         """JSON-able settings that decide every byte of the stand-in."""
@@ -71,6 +62,7 @@ class FolderModule(DataModule):
         Raises:
             DatasetNotFoundError: no folder was given, or there is none.
             DiskSpaceError: the stand-in does not fit on the disk.
+            DataError: it cannot be written.
         """
         if self.source == "real":
             if self.root is None:
@@ -79,20 +71,26 @@ class FolderModule(DataModule):
                 raise self.not_found(self.root, ["the folder itself"])
             return self.root
         folder = self.cache_dir / self.name / f"standin-tree-{short_hash(self.standin_recipe())}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.exists():
-                check_space(folder, self.standin_bytes)
-                partial = folder.with_name(f".{folder.name}.partial")
-                shutil.rmtree(partial, ignore_errors=True)  # of a killed process; we hold the lock
-                partial.mkdir()
-                try:
-                    with progress_bar(f"making the stand-in of {self.title}") as show:
-                        self.write_standin(partial, show)
-                    partial.replace(folder)
-                finally:
-                    shutil.rmtree(partial, ignore_errors=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folder}.lock"):
+                if not folder.exists():
+                    self._make_standin(folder)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         return folder
+
+    def _make_standin(self, folder: Path) -> None:
+        check_space(folder, self.standin_bytes)
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process; we hold the lock
+        partial.mkdir()
+        try:
+            with progress_bar(f"making the stand-in of {self.title}") as show:
+                self.write_standin(partial, show)
+            partial.replace(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
     @classmethod
     def not_found(cls, root: Path | None, missing: Sequence[str]) -> DatasetNotFoundError:

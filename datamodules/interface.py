@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -143,9 +144,16 @@ class DataModule(pl.LightningDataModule):
         """Pixels that the cache keeps beyond every side of what is shown, for warps."""
 
     @property
-    @abstractmethod
     def command(self) -> str:
-        """What the user types to make this module's cache."""
+        """What the user types to make this module's cache; a shell understands it."""
+        options = {
+            "--source": self.source,
+            **({"--data-root": str(self.root)} if self.source == "real" else {}),
+            "--image-size": str(self.image_size),
+            "--cache-dir": str(self.cache_dir),
+        }
+        given = [word for option in options.items() for word in option]
+        return shlex.join(["whatwhere", "data", "prepare", self.name, *given])
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:

@@ -28,12 +28,17 @@ from datamodules.images import BadImages, decode
 from datamodules.multipie_copy import Crop, MultiPIECopy
 from datamodules.multipie_files import OBTAIN, find_files
 from datamodules.multipie_landmarks import no_landmarks, read_landmarks, suffices
-from datamodules.multipie_names import AMBIENT_AGAIN, EXPRESSIONS, ILLUMINATIONS, YAW_CAMERA
+from datamodules.multipie_names import (
+    AMBIENT_AGAIN,
+    EXPRESSIONS,
+    ILLUMINATIONS,
+    ORIGINAL_SIZE,
+    YAW_CAMERA,
+)
 from datamodules.multipie_splits import SPLITS, Selection
 from datamodules.multipie_verify import verify_multipie
 from datamodules.report import Report
 
-ORIGINAL_SIZE: Final = (640, 480)
 STANDIN_SIZES: Final = {"identities": 220, "sessions": 4, "shots": 12}
 STANDIN_SEED: Final = 1
 """The stand-in is one dataset, of other people than CelebA's: a run's seed does not change it."""

@@ -53,6 +53,8 @@ RECORDING_EXPRESSION: Final = {
 
 ILLUMINATIONS: Final = 20
 """Pictures of one recording, within 0.7 s: 00 and 19 without flash, 01 to 18 one flash each."""
+ORIGINAL_SIZE: Final = (640, 480)
+"""Width and height of a picture as it was taken."""
 AMBIENT_AGAIN: Final = 19
 """The second picture without flash: a duplicate of 00, which is why it is left out by default."""
 

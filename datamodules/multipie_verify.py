@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from datamodules.errors import DataError
+from datamodules.face_finder import installed
 from datamodules.images import read_rgb
 from datamodules.multipie_copy import choose_kind
 from datamodules.multipie_files import OBTAIN, MultiPIEFiles, find_files
 from datamodules.multipie_names import (
     CAMERA_YAW,
     ILLUMINATIONS,
+    ORIGINAL_SIZE,
     RECORDING_EXPRESSION,
     YAW_CAMERA,
     Shot,
@@ -64,7 +66,7 @@ def verify_multipie(root: Path, selection: Selection) -> Report:
     _check_people(report, {shot for shot, _ in keys})
     _check_views(report, Counter(camera for _, camera in keys), selection)
     _check_landmarks(report, files, original=not kind)
-    _check_pictures(report, [keys[key] for key in sorted(keys)])
+    _check_pictures(report, [keys[key] for key in sorted(keys)], original=not kind)
     _check_splits(report, list(keys), selection)
     return report
 
@@ -108,27 +110,31 @@ def _check_views(report: Report, cameras: Counter[str], selection: Selection) ->
 def _check_landmarks(report: Report, files: MultiPIEFiles, *, original: bool) -> None:
     found = len(files.landmarks)
     if original or found:
-        _row(
-            report,
+        # A few pictures that cannot be cropped may be left out, all of them may not.
+        helpless = original and not found and not installed()
+        report.add(
             "landmark files",
-            LANDMARK_FILES,
-            found,
+            f"{LANDMARK_FILES:,}",
+            f"{found:,}",
+            "ok" if found == LANDMARK_FILES else "missing" if helpless else "warn",
             "pictures without one are cropped by a face detector: pip install 'whatwhere[face]'",
         )
 
 
-def _check_pictures(report: Report, paths: list[str]) -> None:
+def _check_pictures(report: Report, paths: list[str], *, original: bool) -> None:
     count = min(SAMPLED, len(paths))
     # Evenly spread, with the last: a broken download breaks at the end.
     picked = [Path(paths[k * (len(paths) - 1) // max(1, count - 1)]) for k in range(count)]
     bad: dict[str, str] = {}
     sizes: Counter[str] = Counter()
+    whole = 0
     for path in picked:
         image = read_rgb(path, None)
         if isinstance(image, str):
             bad[path.name] = image
         else:
             sizes[f"{image.width} x {image.height}"] += 1
+            whole += original and image.size != ORIGINAL_SIZE
     report.add(
         f"{count} pictures, decoded",
         "one size",
@@ -136,6 +142,16 @@ def _check_pictures(report: Report, paths: list[str]) -> None:
         "missing" if len(bad) > 1 else "warn" if bad or len(sizes) > 1 else "ok",
         "unpack these pictures again; pictures of several sizes may show different parts of faces",
     )
+    if whole:
+        width, height = ORIGINAL_SIZE
+        report.add(
+            "size of original pictures",
+            f"{width} x {height}",
+            f"another of {whole} in {count}",
+            "warn",
+            "they are taken for cropped ones, whose middle square is shown; crop='landmarks' in a "
+            "table's data crops them by their landmarks, in pixels of the pictures as they are",
+        )
 
 
 def _check_splits(report: Report, keys: list[tuple[Shot, str]], selection: Selection) -> None:

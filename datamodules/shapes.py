@@ -70,14 +70,6 @@ class Shapes(DataModule):
         """No pixels are kept beyond what is shown."""
         return 0
 
-    @property
-    def command(self) -> str:
-        """What the user types to make this module's cache."""
-        return (
-            f"whatwhere data prepare {self.name} --image-size {self.image_size} "
-            f"--cache-dir {self.cache_dir}"
-        )
-
     def recipe(self) -> dict[str, Any]:
         """Settings that decide pixels, labels and splits."""
         return {

@@ -146,7 +146,7 @@ class Sprites(ClipModule):
         write_sprites_tree(folder, progress=show)
 
     def content_hash(self) -> str:
-        """Over the sheets' bytes, or over names and sizes of what was generated from them."""
+        """Over the sheets' bytes; of what was generated, names, sizes and who wears what."""
         if self.source == "standin":
             return "standin"
         files = self._files()
@@ -154,7 +154,9 @@ class Sprites(ClipModule):
             return listing_hash((), [files.sheets[key] for key in needed_sheets()])
         generated = files.arrays if files.form == "npy" else files.frames
         paths = [path for _, path in sorted(generated.items())]
-        return f"{files.form}/{listing_hash(paths)}"
+        # Arrays that are generated again have the same sizes, but other characters in their rows.
+        worn = [path for path in paths if "_attributes_" in path.name]
+        return f"{files.form}/{listing_hash(paths, worn)}"
 
     def plan(self) -> Mapping[str, SplitPlan]:
         """All frames once, character after character, and the clips of every split."""

@@ -167,6 +167,12 @@ def test_persons_without_landmarks_are_named(copy, tmp_path, caplog):
     prepared(real(copy, tmp_path))
     assert "8 of 48 pictures have no landmarks" in caplog.text
     assert "of theirs: S022" in caplog.text
+    found = {check.item: check for check in CKPlus.verify(copy).checks}["people with landmarks"]
+    assert (found.expected, found.found, found.status) == ("all of 6", "5", "warn")
+    for path in copy.rglob("S0[01]*_landmarks.txt"):
+        if "S005" not in path.name:
+            path.unlink()
+    assert not CKPlus.verify(copy).usable
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
+import shlex
+
 import pytest
 
+from datamodules.celeba import CelebA
 from datamodules.copies import held_out, listing_hash
+from datamodules.errors import DataError
 from datamodules.mnist import MNIST
 
 
@@ -24,6 +28,22 @@ def test_an_interrupted_stand_in_leaves_nothing_and_is_made_anew(tmp_path):
     assert sorted(path.name for path in folder.iterdir()) == ["half", "whole"]
     data.fails = True
     assert data.folder() == folder  # written once
+
+
+@pytest.mark.parametrize("dataset", [MNIST, CelebA])
+def test_a_stand_in_that_cannot_be_written_names_its_folder(tmp_path, dataset):
+    (tmp_path / dataset.name).write_text("a file where a folder should be")
+    data = dataset(cache_dir=str(tmp_path))
+    with pytest.raises(DataError, match=rf"cannot write the cache .*{dataset.name}/standin-tree"):
+        data.plan()
+
+
+def test_what_makes_a_cache_is_a_line_that_a_shell_understands(tmp_path):
+    data = MNIST(source="real", root=str(tmp_path / "my data"), cache_dir="a; b", image_size=32)
+    assert shlex.split(data.command)[2:] == [
+        *("prepare", "mnist", "--source", "real", "--data-root", str(tmp_path / "my data")),
+        *("--image-size", "32", "--cache-dir", "a; b"),
+    ]
 
 
 def test_who_is_held_out_hangs_on_names_and_not_on_their_order():

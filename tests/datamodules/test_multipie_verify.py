@@ -3,6 +3,7 @@ from itertools import product
 import pytest
 from PIL import Image
 
+from datamodules import multipie_verify
 from datamodules.multipie import MultiPIE
 from datamodules.multipie_verify import PER_VIEW
 
@@ -47,8 +48,24 @@ def test_a_view_that_is_not_there(tmp_path):
     assert not report.usable
     assert found["pictures of view 30 (camera 041)"].status == "missing"
     assert "test views [30]" in found["splits"].remedy
-    assert found["landmark files"].status == "warn"
     assert "whatwhere[face]" in found["landmark files"].remedy
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_originals_without_landmarks_need_a_detector(tmp_path, monkeypatch, there):
+    monkeypatch.setattr(multipie_verify, "installed", lambda: there)
+    report, found = rows(write(tmp_path / "copy"))
+    assert report.usable == there
+    assert found["landmark files"].status == ("warn" if there else "missing")
+
+
+def test_originals_of_another_size_are_told(tmp_path, monkeypatch):
+    _, found = rows(write(tmp_path / "copy"))
+    size = found["size of original pictures"]
+    assert (size.expected, size.found) == ("640 x 480", "another of 30 in 30")
+    assert size.status == "warn" and "crop='landmarks'" in size.remedy
+    monkeypatch.setattr(multipie_verify, "ORIGINAL_SIZE", (16, 16))
+    assert "size of original pictures" not in rows(tmp_path / "copy")[1]
 
 
 def test_two_kinds_of_copies_and_damage(tmp_path):

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from datamodules.errors import DataError
+from datamodules.sprites import Sprites
 from datamodules.sprites_files import CLIPS, SIDES, clip_file, find_files
 from datamodules.sprites_generated import GeneratedArrays, GeneratedFrames, read_codes
 from datamodules.sprites_sheets import CLIP_FRAMES, attributes, names
@@ -53,6 +54,15 @@ def test_arrays_give_back_the_bytes_they_were_made_of(tmp_path):
         np.testing.assert_array_equal(frames, pixels(code).reshape(-1, 64, 64, 3))
     with pytest.raises(DataError, match=r"no walk_front_frames_\*\.npy holds character 0005"):
         people.dress(5)
+
+
+def test_arrays_that_are_generated_again_are_other_data(tmp_path):
+    folder = write_arrays(tmp_path)
+    data = [Sprites(source="real", root=str(tmp_path), cache_dir=str(tmp_path)) for _ in range(2)]
+    before = data[0].fingerprint()
+    path = folder / "walk_left_attributes_train.npy"
+    np.save(path, np.load(path)[::-1])  # the same characters in another order, and as many bytes
+    assert data[1].fingerprint() != before
 
 
 def test_other_arrays_are_refused_by_name(tmp_path):
