@@ -169,7 +169,7 @@ def _look(
     here: Path, parts: tuple[str, ...], subfolders: list[str], names: list[str], seen: _Seen
 ) -> None:
     """Note what a folder holds, and take out of ``subfolders`` what need not be walked."""
-    if "test" in parts or parts[-1] == "landmarks":
+    if "test" in parts[1:] or parts[-1] == "landmarks":
         subfolders.clear()  # without labels, or not read
         return
     if set(BOXES) & set(parts):

@@ -31,7 +31,7 @@ def _bad_row(path: Path, number: int, line: str, expected: str) -> DataError:
 def _rows(path: Path, skip: int = 0) -> Iterator[tuple[int, str, list[str]]]:
     """(line number, line, its words) of a text file's rows that are not blank."""
     try:
-        text = path.read_text(encoding="ascii")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin files so
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is no text file ({error}). Take it from the archive again."
@@ -79,7 +79,7 @@ def read_landmarks(path: Path, *, wild: bool = False) -> dict[str, NDArray[np.fl
             raise _bad_row(path, number, line, expected)
         names[_once(path, number, line, words[0], names)] = None
         values.append(row)
-    first = path.open(encoding="ascii").readline().strip()
+    first = path.read_text(encoding="utf-8-sig").partition("\n")[0].strip()
     if first != str(len(names)):
         log.warning("%s says it has %s rows, but has %d", path, first, len(names))
     points = np.array(values, dtype=np.float64).reshape(-1, 5, 2)

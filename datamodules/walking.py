@@ -12,6 +12,9 @@ from datamodules.errors import DataError
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """As `os.walk` from the top down, through symbolic links too, into every folder once.
 
+    Files whose names begin with ``._`` are passed over: macOS puts such a one beside each file on
+    disks that are not its own, with another content under nearly the same name.
+
     Raises:
         DataError: a folder cannot be read.
     """
@@ -29,4 +32,4 @@ def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             subfolders.clear()
             continue
         visited.add((stat.st_dev, stat.st_ino))
-        yield place, subfolders, names
+        yield place, subfolders, [name for name in names if not name.startswith("._")]

@@ -49,6 +49,15 @@ def test_what_is_not_there_is_said(tmp_path):
     assert files.unlabelled == {"videos": 1, "crops": 0}
 
 
+def test_the_root_may_be_called_test_and_a_mac_may_have_written_it(tmp_path):
+    root = tmp_path / "test"
+    touch(root, "VA_Set/Train_Set/1-30.txt", "VA_Set/Train_Set/._1-30.txt", "cropped/1-30/1.jpg")
+    touch(root, *LABELS, "annotations/train/valence/._105.txt", "videos/train/105.mp4")
+    files = find_files(root)
+    assert [track.name for track in files.tracks["Aff-Wild2"]] == ["1-30"]
+    assert [track.name for track in files.tracks["Aff-Wild"]] == ["105"]
+
+
 def test_frames_are_in_order_of_their_numbers(tmp_path):
     touch(tmp_path, "10.pts", "9.pts", "0009.pts", "100.pts", "notes.txt", "3.jpg")
     frames = Frames.of(tmp_path, "Aff-Wild")

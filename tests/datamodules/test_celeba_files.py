@@ -118,6 +118,12 @@ def test_a_wrong_landmark_row_is_named(tmp_path, row):
     assert "official archive again" in message
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_row(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"\xef\xbb\xbf000001.jpg 0\r\n000002.jpg 2\r\n")
+    assert read_numbers(path, "a split", 0, 2) == {"000001": 0, "000002": 2}
+
+
 def test_a_binary_file_is_no_list(tmp_path):
     path = tmp_path / "list.txt"
     path.write_bytes(b"\x1f\x8b\x08\xff")
