@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import environment
+from tests import plugins
 
 
 @pytest.fixture
@@ -97,3 +98,29 @@ def test_threads_are_limited_by_the_usual_variable(monkeypatch):
     assert environment.cpu_count() == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
     assert environment.cpu_count() == available
+
+
+@pytest.mark.parametrize("file", ["points_of_mine.py", "points_of_mine/inner/net.py"])
+def test_packages_that_bring_methods_are_known_by_version_and_code(tmp_path, monkeypatch, file):
+    def found():
+        environment.versions.cache_clear()
+        return environment.versions().get("my-points")
+
+    plugins.install(
+        tmp_path, "my-points", {"whatwhere.methods": {"mine": "points_of_mine.inner.net:Points"}}
+    )
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("raise SystemExit('nothing is run for this')")
+    if path.parent != tmp_path:
+        (tmp_path / "points_of_mine" / "__init__.py").touch()
+    before = found()
+    monkeypatch.syspath_prepend(tmp_path)
+    one = found()
+    path.write_text("# changed")
+    two = found()
+    assert before is None
+    assert one.startswith("1.0 (code ") and two.startswith("1.0 (code ") and one != two
+    assert found() == two
+    monkeypatch.undo()
+    environment.versions.cache_clear()
