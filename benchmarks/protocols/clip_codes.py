@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from benchmarks.protocols.interface import NotApplicableError
 from benchmarks.protocols.kept import kept
-from benchmarks.protocols.outputs import codes_of, keypoints_of
+from benchmarks.protocols.outputs import as_tensor, codes_of, keypoints_of
 from datamodules.interface import DataModule
 from lightning_modules.interface import (
     Codes,
@@ -76,10 +76,11 @@ def describe(method: Method, clip: Tensor, *, field: bool = True) -> dict[str, T
         NotApplicableError: it says nothing.
     """
     if isinstance(method, HasClipCodes):
-        codes = method.encode_clip(clip)
+        codes = codes_of(method, "encode_clip", method.encode_clip(clip), *clip.shape[:2])
         found = _named(codes, 2)
         if field and isinstance(method, HasClipField):
             moved = method.clip_field(codes.where)
+            as_tensor(method, "clip_field", moved, *clip.shape[:2], 2, None, None)
             found["field"] = pooled(moved.flatten(0, 1)).view(*moved.shape[:2], -1)
         return found
     frames = torch.split(clip.flatten(0, 1), _FRAMES)
@@ -102,7 +103,8 @@ def describe_pictures(method: Method, image: Tensor, *, field: bool = True) -> d
         points = [part.flatten(1) for part in keypoints_of(method, image) if part is not None]
         found["where"] = torch.cat(points, 1)
     if field and isinstance(method, HasDeformation):
-        found["field"] = pooled(method.deformation(image))
+        moved = method.deformation(image)
+        found["field"] = pooled(as_tensor(method, "deformation", moved, len(image), 2, None, None))
     if not found:
         raise NotApplicableError(f"{type(method).__name__} has neither codes, points nor a field")
     return found

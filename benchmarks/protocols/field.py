@@ -35,6 +35,7 @@ from benchmarks.protocols.landmarks import (
     interocular_errors,
     predict,
 )
+from benchmarks.protocols.outputs import as_tensor
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasDeformation, HasEmbedding, HasFeatures, Method
 from lightning_modules.layers.points import pixel_centres
@@ -143,11 +144,14 @@ def collect(method: Method, data: DataModule, split: str, device: torch.device) 
     every, points, landmarks = torch.empty(0), [], []
     for loaded in data.eval_dataloader(split, BATCH):
         batch = data.to_batch(loaded, device)
+        shown = len(batch["image"])
         if isinstance(method, HasDeformation):
-            found = method.deformation(batch["image"]).float()
+            moved = method.deformation(batch["image"])
+            found = as_tensor(method, "deformation", moved, shown, 2, None, None).float()
             points.append(looked_at(found.double()).flatten(1).cpu().numpy())
         elif isinstance(method, HasFeatures):
-            found = method.features(batch["image"]).float()
+            said = method.features(batch["image"])
+            found = as_tensor(method, "features", said, shown, None).float()
         else:
             raise NotApplicableError(f"{type(method).__name__} has neither field nor features")
         if not done:

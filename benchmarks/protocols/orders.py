@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from benchmarks.protocols.clip_codes import Array
 from benchmarks.protocols.interface import ProtocolResult
+from benchmarks.protocols.outputs import codes_of
 from benchmarks.protocols.persons import ratio_interval
 from lightning_modules.interface import HasClipCodes, HasStaticCode, Method
 
@@ -46,7 +47,10 @@ def both_orders(method: Method, clip: Tensor, generator: Generator) -> dict[str,
         }
     place = draw.argsort(1).to(clip.device)
     mixed_clip = clip[torch.arange(len(clip), device=clip.device)[:, None], place]
-    first, second = (method.encode_clip(shown) for shown in (clip, mixed_clip))
+    first, second = (
+        codes_of(method, "encode_clip", method.encode_clip(shown), *clip.shape[:2])
+        for shown in (clip, mixed_clip)
+    )
     if first.where is first.what:
         return {}
     return {IN_ORDER: first.what.mean(1), PERMUTED: second.what.mean(1)}

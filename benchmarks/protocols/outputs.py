@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import torch
 from torch import Tensor
 
-from lightning_modules.interface import Codes, HasKeypoints, HasReconstruction, Keypoints, Method
+from lightning_modules.interface import Codes, HasKeypoints, HasReconstruction, Keypoints
 
 FAR: Final = 4.0
 """Farther from the middle no point is meant to be: a picture ends at 1."""
@@ -20,7 +20,7 @@ Fields = TypeVar("Fields", Codes, Keypoints)
 
 
 def as_tensor(
-    method: Method, ability: str, value: object, *shape: int | EllipsisType | None
+    method: object, ability: str, value: object, *shape: int | EllipsisType | None
 ) -> Tensor:
     """``value``, a tensor of this shape; None stands for any length, a last ``...`` for any rest.
 
@@ -47,7 +47,7 @@ def as_tensor(
     )
 
 
-def as_fields(method: Method, ability: str, value: object, kind: type[Fields]) -> Fields:
+def as_fields(method: object, ability: str, value: object, kind: type[Fields]) -> Fields:
     """``value``, what a method's ``ability`` returned, as `Codes` or `Keypoints`.
 
     Raises:
@@ -67,7 +67,6 @@ def keypoints_of(method: HasKeypoints, image: Tensor) -> Keypoints:
     Raises:
         ValueError: they are of another shape, or lie far outside of the picture, as pixels would.
     """
-    assert isinstance(method, Method)
     found = as_fields(method, "keypoints", method.keypoints(image), Keypoints)
     mean = as_tensor(method, "keypoints", found.mean, len(image), None, 2)
     if found.log_variance is not None:
@@ -81,15 +80,15 @@ def keypoints_of(method: HasKeypoints, image: Tensor) -> Keypoints:
     return found
 
 
-def codes_of(method: Method, ability: str, found: object, batch: int) -> Codes:
-    """What ``ability`` gave of ``batch`` pictures, as codes (B, ...).
+def codes_of(method: object, ability: str, found: object, *lead: int) -> Codes:
+    """What ``ability`` gave, as codes (``lead``, D, ...): of B pictures, or B clips of T frames.
 
     Raises:
         ValueError: it is no pair of such tensors.
     """
     codes = as_fields(method, ability, found, Codes)
     for name, code in codes._asdict().items():
-        as_tensor(method, f"{ability}, {name},", code, batch, None, ...)
+        as_tensor(method, f"{ability}, {name},", code, *lead, None, ...)
     return codes
 
 
@@ -99,5 +98,4 @@ def reconstruction_of(method: HasReconstruction, image: Tensor) -> Tensor:
     Raises:
         ValueError: they have another shape.
     """
-    assert isinstance(method, Method)
     return as_tensor(method, "reconstruct", method.reconstruct(image.clone()), *image.shape)

@@ -25,6 +25,7 @@ from benchmarks.protocols.clip_codes import CLIPS, Array, as_clips
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.judge import Judge, fit_judge, looked_at
 from benchmarks.protocols.kept import kept
+from benchmarks.protocols.outputs import as_tensor, codes_of
 from benchmarks.protocols.persons import ratio_interval
 from datamodules.interface import DataModule
 from lightning_modules.interface import Codes, HasClipCodes, HasClipPrior, Method
@@ -74,12 +75,15 @@ def painted(method: Method, clip: Tensor, generator: torch.Generator) -> dict[st
         "resampled_what_acc": Codes(codes.where, what),
         "resampled_where_acc": Codes(where, codes.what),
     }
-    made = {name: method.decode_clip(each).clamp(0, 1) for name, each in shown.items()}
+    made = {
+        name: as_tensor(method, "decode_clip", method.decode_clip(each), *clip.shape).clamp(0, 1)
+        for name, each in shown.items()
+    }
     return {"judge_acc": clip} | made
 
 
 def _encoded(method: HasClipCodes, clip: Tensor) -> dict[str, Tensor]:
-    return method.encode_clip(clip)._asdict()
+    return codes_of(method, "encode_clip", method.encode_clip(clip), *clip.shape[:2])._asdict()
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from benchmarks.protocols.clip_codes import Array, describe
 from benchmarks.protocols.frame_judge import looked_at
+from benchmarks.protocols.outputs import as_tensor
 from benchmarks.protocols.sequence_labels import TARGETS, distinct, known
 from datamodules.clips import ClipDataset
 from datamodules.interface import DataModule
@@ -180,13 +181,16 @@ def painter(method: Method) -> Painter | None:
     if isinstance(method, HasClipDecoder):
 
         def of_clips(where: Tensor, what: Tensor) -> Tensor:
-            return method.decode_clip(Codes(where, what))
+            painted = method.decode_clip(Codes(where, what))
+            return as_tensor(method, "decode_clip", painted, *where.shape[:2], None, None, None)
 
         paint: Painter = of_clips
     elif isinstance(method, HasPrior):
 
         def of_frames(where: Tensor, what: Tensor) -> Tensor:
             painted = method.decode(Codes(where.flatten(0, 1), what.flatten(0, 1)))
+            count = len(where) * where.shape[1]
+            as_tensor(method, "decode", painted, count, None, None, None)
             return painted.view(*where.shape[:2], *painted.shape[1:])
 
         paint = of_frames

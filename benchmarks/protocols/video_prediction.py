@@ -35,6 +35,7 @@ from benchmarks.prediction_metrics import HORIZONS
 from benchmarks.protocols.clip_codes import as_clips
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.kept import kept
+from benchmarks.protocols.outputs import as_tensor
 from benchmarks.protocols.persons import ratio_interval
 from datamodules.interface import DataModule
 from lightning_modules.dynamics.tracking import joined, nearest, of_fields, track
@@ -113,7 +114,7 @@ def numbers_of(
     given, wanted = clip[:, :GIVEN], clip[:, GIVEN:]
     ahead = wanted.shape[1]
     assert isinstance(method, HasPrediction)
-    made = method.predict(given, ahead)
+    made = as_tensor(method, "predict", method.predict(given, ahead), *wanted.shape)
     finite = made.flatten(1).isfinite().all(1)
     found = _pictures(made, wanted)
     if isinstance(method, HasParticleDynamics):

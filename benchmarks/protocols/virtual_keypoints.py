@@ -31,6 +31,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from benchmarks.protocols.interface import NotApplicableError, ProtocolResult
 from benchmarks.protocols.landmarks import SHOWN, bootstrap_interval, interocular_errors
+from benchmarks.protocols.outputs import as_tensor
 from datamodules.interface import DataModule
 from lightning_modules.interface import HasEmbedding, Method
 from lightning_modules.layers.points import pixel_centres
@@ -180,7 +181,8 @@ def collect(
     maps, landmarks = torch.empty(0), []
     for loaded in data.eval_dataloader(split, 100):
         batch = data.to_batch(loaded, device)
-        found = method.embedding(batch["image"]).float()
+        found = method.embedding(batch["image"])
+        found = as_tensor(method, "embedding", found, len(batch["image"]), None, None, None).float()
         if max(found.shape[-2:]) > SIDE:
             found = F.adaptive_avg_pool2d(found, SIDE)
         if not done:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.protocols import reconstruction
+from benchmarks.protocols import clip_codes, reconstruction, resampling, video_prediction
 from benchmarks.protocols.outputs import as_tensor, codes_of, keypoints_of, reconstruction_of
 from lightning_modules.interface import Codes, Keypoints, Method
 
@@ -85,3 +85,58 @@ def test_a_method_that_changes_its_input_changes_no_yardstick():
 
     found = reconstruction.evaluate(Paints(), Data(), device=torch.device("cpu"), seed=0)
     assert found.metrics["msre"] == pytest.approx(3 * 8 * 8)
+
+
+class OfClips(Method):
+    """Has all that clips are asked for, one of it in another shape."""
+
+    def __init__(self, wrong):
+        super().__init__()
+        self.wrong = wrong
+
+    def says(self, name, *shape):
+        return torch.zeros(*shape[::-1] if name == self.wrong else shape)
+
+    def encode_clip(self, clip):
+        return Codes(self.says("encode_clip", *clip.shape[:2], 5), torch.zeros(*clip.shape[:2], 6))
+
+    def clip_field(self, where):
+        return self.says("clip_field", *where.shape[:2], 2, 8, 16)
+
+    def decode_clip(self, codes):
+        return self.says("decode_clip", *codes.where.shape[:2], 3, 8, 16)
+
+    def draw_where(self, n, frames, generator):
+        return torch.zeros(n, frames, 5)
+
+    def draw_what(self, n, frames, generator):
+        return torch.zeros(n, frames, 6)
+
+    def predict(self, clip, horizon):
+        return self.says("predict", len(clip), horizon, 3, 8, 16)
+
+
+class OfFields(Method):
+    def deformation(self, image):
+        return torch.zeros(len(image), 8, 16, 2)
+
+
+CLIP = torch.rand(4, 13, 3, 8, 16)
+ASKED = {
+    "encode_clip": lambda method: clip_codes.describe(method, CLIP),
+    "clip_field": lambda method: clip_codes.describe(method, CLIP),
+    "decode_clip": lambda method: resampling.painted(method, CLIP, torch.Generator()),
+    "predict": lambda method: video_prediction.numbers_of(method, CLIP, None, None, None),
+}
+
+
+@pytest.mark.parametrize("wrong", ASKED)
+def test_what_is_wrong_of_clips_is_named(wrong):
+    assert ASKED[wrong](OfClips("nothing"))
+    with pytest.raises(ValueError, match=rf"OfClips\.{wrong}.* gave a tensor of shape"):
+        ASKED[wrong](OfClips(wrong))
+
+
+def test_a_field_has_two_numbers_a_place():
+    with pytest.raises(ValueError, match=r"OfFields\.deformation .*\(4, 8, 16, 2\).*\(4, 2, any, "):
+        clip_codes.describe_pictures(OfFields(), CLIP[:, 0])
