@@ -35,9 +35,11 @@ def check(cells: Sequence[CellSpec]) -> None:
 
 
 def _check_data(cell: CellSpec) -> None:
-    held = {name: datasets.load(name) for name, _ in cell.datasets}
+    # One that says nothing of its labels is not judged by them: the protocol will find out.
+    every = {name: datasets.load(name) for name, _ in cell.datasets}
+    held = {name: dataset for name, dataset in every.items() if dataset.labels}
     needs, method = NEEDS.get(cell.protocol), methods.load(cell.method)
-    if needs is not None and not needs.met_by_dataset(held[cell.dataset]):
+    if needs and cell.dataset in held and not needs.met_by_dataset(held[cell.dataset]):
         raise PreflightError(
             f"table '{cell.table}': protocol '{cell.protocol}' cannot score on dataset "
             f"'{cell.dataset}': it needs {needs.asked_of_data()}"

@@ -7,15 +7,12 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lightning_modules.layers.perceptual import Described, described_by
 
 _TAPS: Final = (3, 8, 15, 22)
 """After relu1_2, relu2_2, relu3_3 and relu4_3."""
 _VGG_SIZE: Final = 224
-_MEAN: Final = (0.485, 0.456, 0.406)
-_DEVIATION: Final = (0.229, 0.224, 0.225)
 
 
 class FeatureError:
@@ -31,17 +28,12 @@ class FeatureError:
 
     def __init__(self, kind: Described) -> None:
         self.vgg = kind == "vgg"
-        self._describe: Callable[[Tensor], list[Tensor]] = described_by(kind, _TAPS)
+        self._describe: Callable[[Tensor], list[Tensor]] = described_by(kind, _TAPS, size=_VGG_SIZE)
 
     def maps(self, image: Tensor) -> list[Tensor]:
         """What ``image`` (B, 3, S, S) in [0, 1] is compared by."""
-        if not self.vgg:
-            return self._describe(image)
-        mean, deviation = (image.new_tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _DEVIATION))
-        wide = F.interpolate(
-            (image - mean) / deviation, size=_VGG_SIZE, mode="bilinear", align_corners=False
-        )
-        return self._describe(wide)[1:]  # the pixels themselves are not compared
+        found = self._describe(image)
+        return found[1:] if self.vgg else found  # VGG16 compares no pixels
 
     def __call__(self, painted: Tensor, image: Tensor) -> Tensor:
         """Error of ``painted`` against ``image``."""

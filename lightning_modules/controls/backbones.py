@@ -19,15 +19,17 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from lightning_modules.controls.points import Untrained
-from lightning_modules.layers.perceptual import MissingWeightsError
+from lightning_modules.layers.perceptual import (
+    IMAGENET_DEVIATION,
+    IMAGENET_MEAN,
+    MissingWeightsError,
+)
 
 log = logging.getLogger(__name__)
 
 WEIGHTS_VARIABLE: Final = "WHATWHERE_BACKBONE"
 RANDOM: Final = "random"
 LOCAL_OR_RANDOM: Final = "local_or_random"
-_MEAN: Final = (0.485, 0.456, 0.406)
-_DEVIATION: Final = (0.229, 0.224, 0.225)
 _DIGITS: Final = 12
 
 Library = Literal["torchvision", "timm"]
@@ -75,8 +77,9 @@ class FrozenBackbone(Untrained):
             network = create_feature_extractor(network, {layer: "maps"})
         self.network = network.requires_grad_(False).eval()
         shape = (1, 3, 1, 1)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(shape), persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(shape), persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(shape), persistent=False)
+        deviation = torch.tensor(IMAGENET_DEVIATION).view(shape)
+        self.register_buffer("deviation", deviation, persistent=False)
 
     @classmethod
     def resolve_arguments(cls, arguments: dict[str, Any]) -> dict[str, Any]:

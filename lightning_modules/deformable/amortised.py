@@ -18,7 +18,7 @@ class AmortisedLearner(CodePainter):
     """A painter with one encoder a code, learned by the evidence bound.
 
     Args:
-        shape: of the generators; each encoder mirrors the generator of its code.
+        shape: of the generators; both encoders mirror the geometric one.
         finetune: what `begin_finetuning` leaves trainable; ``appearance`` freezes the geometric
             code's encoder together with its generator.
         learning_rate: of Adam; constant, then linear to zero over the last fifth of the run.
@@ -90,7 +90,7 @@ class AmortisedLearner(CodePainter):
         return visible
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The negative evidence bound in nats a picture, with its parts."""
+        """The negative evidence bound in nats a picture, with its parts; in validation of means."""
         image = batch["image"]
         mean, log_variance = self.posterior(image)
         noise = normal_like(mean) if self.training else 0.0

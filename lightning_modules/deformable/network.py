@@ -41,8 +41,8 @@ class PaintShape(ABC):
         head: ``sigmoid`` (code) or ``tanh`` (paper) of the appearance generator. With ``tanh``
             the network speaks of pictures in [-1, 1], whose squared errors are four times as large.
         base: where a displacement of zero looks (see `base_grid`).
-        balance: beta of the second balance scheme, which scales the geometric generator; None for
-            the first, which has ``appearance_ratio`` alone.
+        balance: beta of the second balance scheme, which scales the geometric generator beside
+            ``appearance_ratio``; None for the first, which has the ratio alone.
         field_start: multiplies the first weights of the field's last layer. At 1 plain weights warp
             pictures at random by a third of their width before anything is learned; a small number
             starts near the identity.

@@ -23,7 +23,7 @@ class VideoShape(PaintShape):
     """Sizes of the generators and transitions; the defaults are the paper's.
 
     The two generators differ in depth, so each has widths of its own. ``balance`` is beta of the
-    second scheme (paper); without it, the first scheme's alpha is ``appearance_ratio``. Under the
+    second scheme (paper), ``appearance_ratio`` alpha of the first; both apply. Under the
     second scheme the transitions are equalised, too, both with a factor of 1.
 
     Args:

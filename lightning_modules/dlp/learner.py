@@ -42,6 +42,8 @@ class ParticleLearner(Method):
     """
 
     beta_kl: float
+    painted_for: str
+    """The reconstruction loss, settled."""
 
     def prepare(self, shape: Sizes, prior: ProposalPrior) -> None:
         """Settle the losses.
@@ -57,6 +59,7 @@ class ParticleLearner(Method):
             )
         loss = self.resolve_arguments({"reconstruction": h["reconstruction"]})["reconstruction"]
         # Not a registered module: a frozen measure belongs in no checkpoint.
+        self.painted_for = loss
         self._perceptual = [_PERCEPTUAL[loss]()] if loss in _PERCEPTUAL else []
         self.beta_kl = _BETA_KL[loss] if h["beta_kl"] is None else h["beta_kl"]
         prior.requires_grad_(h["train_prior"] and h["position_kl"] != "none")

@@ -33,7 +33,8 @@ class DLPObjects(ParticleLearner):
 
     Its training has phases (appendix): first the picture is not painted, glimpses alone are; then
     presences are random and alphas noisy, so that every particle learns to paint; then all is as
-    it will be used. Defaults are the paper's CLEVRER model; ``proposal_filter``, ``learned_size``,
+    it will be used. Defaults are the paper's CLEVRER model, with `mse` as the loss that needs no
+    weights file; ``proposal_filter``, ``learned_size``,
     ``order``, ``background_sees`` and ``norm`` have settings of the authors' second version.
 
     Args:
@@ -181,7 +182,7 @@ class DLPObjects(ParticleLearner):
         """
         painted = self.network.painter(drawn.features)[:, :, 1:].flatten(0, 1)
         crops = posterior.crops.flatten(0, 1)
-        if self.hparams["reconstruction"] in ("vgg", "vgg_or_mse") and len(crops[0, 0]) < _VGG_SIDE:
+        if self.painted_for == "vgg" and len(crops[0, 0]) < _VGG_SIDE:
             painted, crops = (
                 F.interpolate(x, _VGG_SIDE, mode="bilinear", align_corners=False)
                 for x in (painted, crops)

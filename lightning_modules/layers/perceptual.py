@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torchvision.models import vgg16
 
 from lightning_modules.layers.gradients import oriented_gradients
@@ -22,6 +23,9 @@ from lightning_modules.layers.gradients import oriented_gradients
 logger = logging.getLogger(__name__)
 
 WEIGHTS_VARIABLE: Final = "WHATWHERE_VGG16"
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
+"""Of the colours that torchvision's networks have learned from, in [0, 1]."""
 
 Described = Literal["mse", "gradients", "vgg"]
 """What a picture is compared by: its pixels, and with them oriented gradients or VGG16's maps."""
@@ -141,13 +145,16 @@ class OrientedGradientLoss(nn.Module):
         return summed_squared_error(reconstruction, image) + self.weight * edges
 
 
-def described_by(kind: Described, taps: Sequence[int]) -> Callable[[Tensor], list[Tensor]]:
+def described_by(
+    kind: Described, taps: Sequence[int], *, size: int | None = None
+) -> Callable[[Tensor], list[Tensor]]:
     """What pictures (B, 3, H, W) are compared by, as a list of maps (B, C, H', W').
 
     Args:
         kind: ``mse``, the picture; ``gradients``, with its `oriented_gradients`; ``vgg``, with
-            VGG16's feature maps.
+            VGG16's feature maps, of colours standardised as those it has learned from.
         taps: of VGG16, see `VGGFeatures`.
+        size: side at which VGG16 sees pictures, pixels; None for theirs.
 
     Raises:
         MissingWeightsError: ``vgg`` without a weights file.
@@ -159,8 +166,18 @@ def described_by(kind: Described, taps: Sequence[int]) -> Callable[[Tensor], lis
         return lambda image: [image, oriented_gradients(image)]
     if kind == "vgg":
         vgg = VGGFeatures(taps=taps)
-        # Moved at each call: a frozen measure is no part of the method, nor of its checkpoints.
-        return lambda image: [image, *vgg.to(image.device).activations(image)]
+
+        def seen(image: Tensor) -> list[Tensor]:
+            mean, deviation = (
+                image.new_tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_DEVIATION)
+            )
+            shown = (image - mean) / deviation
+            if size is not None:
+                shown = F.interpolate(shown, size=size, mode="bilinear", align_corners=False)
+            # Moved at each call: a frozen measure is no part of the method, nor of its checkpoints.
+            return [image, *vgg.to(image.device).activations(shown)]
+
+        return seen
     raise ValueError(f"reconstruction must be mse, gradients or vgg, got {kind!r}")
 
 

@@ -1,7 +1,7 @@
 """Losses of Zhang et al. (CVPR 2018), section 3.1: what makes heat maps landmarks.
 
-Distances are in units of the picture's side, as in the released code, so coordinates in [-1, 1] are
-halved first.
+As in the released code, concentration and separation are in units of the picture's side, so
+coordinates in [-1, 1] are halved first; equivariance is in those coordinates as they are.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class Zhang(Method):
             "equivariance": image.new_zeros(()),
         }
         if paired:
-            # The released code measures it in the frame with the repeated border.
+            # The released code takes squares in the frame with the repeated border, share^2 of
+            # these, and divides by the share.
             away = equivariance(
                 points, found.mean[len(image) :], batch["pair_source"].permute(0, 3, 1, 2)
             )

@@ -7,7 +7,7 @@ from benchmarks import preflight
 from benchmarks.matrix import NEEDS, Needs
 from benchmarks.preflight import PreflightError
 from lightning_modules.interface import HasKeypoints
-from tests.benchmarks.tiny import TinyMethod
+from tests.benchmarks.tiny import TinyData, TinyMethod
 
 
 def refused(cell):
@@ -58,7 +58,14 @@ def test_hyperparameters_that_no_checkpoint_gives_back_are_named(tiny, monkeypat
     assert "ReLU()" in said and "save_hyperparameters(ignore=['activation'])" in said
 
 
+def test_a_dataset_that_says_nothing_of_its_labels_is_not_judged(tiny, monkeypatch):
+    monkeypatch.setitem(NEEDS, "tiny", Needs((HasKeypoints,), labels=frozenset({"landmarks"})))
+    monkeypatch.setattr(TinyMethod, "learns_from", frozenset({"pose"}))
+    preflight.check([tiny()])
+
+
 def test_what_the_data_has_not_is_named(tiny, monkeypatch):
+    monkeypatch.setattr(TinyData, "labels", frozenset({"colour"}))
     with monkeypatch.context() as patch:
         patch.setitem(NEEDS, "tiny", Needs((HasKeypoints,), labels=frozenset({"landmarks"})))
         said = refused(tiny())

@@ -15,7 +15,7 @@ from lightning_modules.interface import (
     HasParticles,
     HasReconstruction,
 )
-from lightning_modules.layers.perceptual import summed_squared_error
+from lightning_modules.layers.perceptual import WEIGHTS_VARIABLE, summed_squared_error
 from tests.lightning_modules.dlp.test_module import SMALL as MASKED
 from tests.lightning_modules.dlp.test_module import fit
 
@@ -165,9 +165,11 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
     torch.testing.assert_close(parts["loss"], parts["reconstruction"] + 0.3 * kl)
 
 
-def test_the_first_phase_compares_colours_with_glimpses():
+@pytest.mark.parametrize("reconstruction", ["mse", "vgg_or_mse"])
+def test_the_first_phase_compares_colours_with_glimpses(monkeypatch, reconstruction):
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     torch.manual_seed(0)
-    method = DLPObjects(**SMALL).eval()
+    method = DLPObjects(**SMALL, reconstruction=reconstruction).eval()
     image = torch.rand(2, 3, 64, 64)
     posterior, drawn = method.network.encode(image, sample=False)
     painted = method.network.painter(drawn.features)[:, :, 1:]

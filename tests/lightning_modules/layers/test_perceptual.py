@@ -31,6 +31,15 @@ def test_vgg_takes_the_layers_it_is_told_and_no_deeper(vgg_file):
     assert len(features.features) == 21
 
 
+def test_vgg_sees_standardised_colours(monkeypatch, vgg_file):
+    monkeypatch.setenv(WEIGHTS_VARIABLE, str(vgg_file))
+    pixels, maps = described_by("vgg", (3,))(IMAGE)
+    scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    seen = (IMAGE - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / scale
+    assert torch.equal(pixels, IMAGE)
+    torch.testing.assert_close(maps, VGGFeatures(vgg_file, (3,)).activations(seen)[0])
+
+
 def test_methods_use_vgg_where_it_is_and_say_where_it_is_not(monkeypatch, vgg_file, caplog):
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(vgg_file))
     assert len(described_by("vgg", (3, 8))(IMAGE)) == 3
